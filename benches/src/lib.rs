@@ -1,0 +1,2 @@
+//! Benchmarks of rivet
+#![forbid(unsafe_code)]

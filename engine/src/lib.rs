@@ -1,0 +1,2 @@
+//! Engine, Program, Machine, run, Exit: the embedding interface of rivet
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Reference interpreter for PVM2
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! x86-64 recompiler for PVM2
+#![forbid(unsafe_code)]

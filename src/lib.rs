@@ -1,0 +1,3 @@
+//! Facade of the rivet workspace.
+#![forbid(unsafe_code)]
+pub use rivet_isa as isa;
