@@ -1,0 +1,458 @@
+//! Compressed encodings (ISA §7): 16-bit patterns that expand to rows of the main table.
+//!
+//! A row gives the pattern, the operation it expands to, the registers the pattern does not name,
+//! and which immediate bits the `i` letters hold, from the highest letter down, in the notation of
+//! the RISC-V manual (`s` marks a signed immediate). There are no semantics here: a compressed
+//! instruction behaves and is priced as its expansion, only two bytes long.
+
+use crate::inst::{Inst, Op};
+use crate::pattern::Pattern;
+use crate::reg::Reg;
+
+/// One run of immediate bits: `width` bits at `from` in the halfword are bits `to` and up of the
+/// immediate.
+#[derive(Clone, Copy)]
+struct Run {
+    from: u8,
+    width: u8,
+    to: u8,
+}
+
+/// No row has more runs than `c.j`.
+const MAX_RUNS: usize = 8;
+
+#[derive(Clone, Copy)]
+struct Immediate {
+    runs: [Run; MAX_RUNS],
+    count: usize,
+    /// Number of bits of the immediate when it is signed, else 0.
+    sign_width: u32,
+}
+
+/// Where a register operand comes from.
+#[derive(Clone, Copy)]
+enum Field {
+    /// Always this register.
+    Fixed(u8),
+    /// A 3-bit field at this bit, naming x8..x15.
+    Primed(u8),
+    /// A 5-bit field at this bit.
+    Full(u8),
+}
+
+/// One compressed form.
+#[derive(Clone, Copy)]
+pub struct CompressedForm {
+    mnemonic: &'static str,
+    pattern: Pattern,
+    op: Op,
+    imm: Immediate,
+    rd: Field,
+    rs1: Field,
+    rs2: Field,
+    /// The row does not apply where one of these (mask, bits) holds; (0, 1) never does.
+    unless: [(u32, u32); 2],
+    /// High bits of 5-bit register fields, which RV64E does not have.
+    absent: u32,
+}
+
+const fn field(mask: u32, fixed: u8) -> Field {
+    if mask == 0 {
+        return Field::Fixed(fixed);
+    }
+    let at = mask.trailing_zeros() as u8;
+    match mask.count_ones() {
+        3 => Field::Primed(at),
+        5 => Field::Full(at),
+        _ => panic!("a register field has three or five bits"),
+    }
+}
+
+/// Reads an immediate such as `"s11|4|9:8"` against the mask of the pattern's `i` letters.
+const fn immediate(text: &str, mask: u32) -> Immediate {
+    let bytes = text.as_bytes();
+    let none = Run {
+        from: 0,
+        width: 0,
+        to: 0,
+    };
+    let mut out = Immediate {
+        runs: [none; MAX_RUNS],
+        count: 0,
+        sign_width: 0,
+    };
+    let mut left = mask;
+    let mut i = 0;
+    let mut signed = false;
+    let mut numbers = [0u32; 2];
+    let mut have = 0;
+    while i <= bytes.len() {
+        let byte = if i < bytes.len() { bytes[i] } else { b'|' };
+        match byte {
+            b's' => signed = true,
+            b'0'..=b'9' => numbers[have] = numbers[have] * 10 + (byte - b'0') as u32,
+            b':' => have = 1,
+            b'|' if bytes.is_empty() => {}
+            b'|' => {
+                let high = numbers[0];
+                let low = if have == 1 { numbers[1] } else { high };
+                let mut bit = high + 1;
+                while bit > low {
+                    bit -= 1;
+                    let from = 31 - left.leading_zeros();
+                    left &= !(1 << from);
+                    push_bit(&mut out, from as u8, bit as u8);
+                    if signed && bit + 1 > out.sign_width {
+                        out.sign_width = bit + 1;
+                    }
+                }
+                numbers = [0; 2];
+                have = 0;
+            }
+            _ => panic!("immediate text is made of s, digits, colons and bars"),
+        }
+        i += 1;
+    }
+    assert!(left == 0, "immediate does not use every i letter");
+    out
+}
+
+/// Adds a bit, extending the last run downwards where the two are neighbours.
+const fn push_bit(imm: &mut Immediate, from: u8, to: u8) {
+    if imm.count > 0 {
+        let last = &mut imm.runs[imm.count - 1];
+        if last.from == from + 1 && last.to == to + 1 {
+            last.from = from;
+            last.to = to;
+            last.width += 1;
+            return;
+        }
+    }
+    imm.runs[imm.count] = Run { from, width: 1, to };
+    imm.count += 1;
+}
+
+const fn form(mnemonic: &'static str, pattern: &str, op: Op, imm: &str) -> CompressedForm {
+    let pattern = Pattern::parse(pattern, 16);
+    CompressedForm {
+        mnemonic,
+        pattern,
+        op,
+        imm: immediate(imm, pattern.imm),
+        rd: field(pattern.rd, 0),
+        rs1: field(pattern.rs1, 0),
+        rs2: field(pattern.rs2, 0),
+        unless: [(0, 1); 2],
+        absent: top_of_full(pattern.rd) | top_of_full(pattern.rs1) | top_of_full(pattern.rs2),
+    }
+}
+
+/// The highest bit of a 5-bit field, 0 for other fields.
+const fn top_of_full(mask: u32) -> u32 {
+    if mask.count_ones() == 5 {
+        1 << (31 - mask.leading_zeros())
+    } else {
+        0
+    }
+}
+
+impl CompressedForm {
+    const fn rd(mut self, number: u8) -> Self {
+        self.rd = Field::Fixed(number);
+        self
+    }
+
+    const fn rs1(mut self, number: u8) -> Self {
+        self.rs1 = Field::Fixed(number);
+        self
+    }
+
+    const fn except(mut self, mask: u32, bits: u32) -> Self {
+        if self.unless[0].0 == 0 {
+            self.unless[0] = (mask, bits);
+        } else {
+            self.unless[1] = (mask, bits);
+        }
+        self
+    }
+
+    /// The form is reserved where its immediate is zero.
+    const fn nonzero_imm(self) -> Self {
+        let mask = self.pattern.imm;
+        self.except(mask, 0)
+    }
+
+    /// The form is another one, or reserved, where the field h[11:7] is this register.
+    const fn not_11_7(self, number: u32) -> Self {
+        self.except(0xF80, number << 7)
+    }
+
+    /// The form is another one, or reserved, where the field h[6:2] is zero.
+    const fn nonzero_6_2(self) -> Self {
+        self.except(0x7C, 0)
+    }
+
+    const fn matches(&self, half: u32) -> bool {
+        self.pattern.matches(half)
+            && half & self.unless[0].0 != self.unless[0].1
+            && half & self.unless[1].0 != self.unless[1].1
+    }
+
+    /// Whether some halfword could match both forms: their fixed bits agree and no exception of
+    /// either covers everything they share.
+    const fn overlaps(&self, other: &Self) -> bool {
+        let mask = self.pattern.mask | other.pattern.mask;
+        let bits = self.pattern.bits | other.pattern.bits;
+        self.pattern.overlaps(&other.pattern)
+            && !excludes(&self.unless, mask, bits)
+            && !excludes(&other.unless, mask, bits)
+    }
+
+    /// Mnemonic, such as `c.addi`.
+    pub fn mnemonic(&self) -> &'static str {
+        self.mnemonic
+    }
+
+    /// The operation the form expands to.
+    pub fn op(&self) -> Op {
+        self.op
+    }
+
+    /// The halfword of this form that expands to `inst`, if there is one.
+    pub fn encode(&self, inst: Inst) -> Option<u16> {
+        let imm = inst.imm() as u32;
+        let mut half = self.pattern.bits;
+        for run in &self.imm.runs[..self.imm.count] {
+            half |= (imm >> run.to & ((1 << run.width) - 1)) << run.from;
+        }
+        let fields = [
+            (self.rd, inst.rd()),
+            (self.rs1, inst.rs1()),
+            (self.rs2, inst.rs2()),
+        ];
+        for (field, reg) in fields {
+            half |= place(field, reg)?;
+        }
+        let back = (inst.op() == self.op && self.matches(half)).then(|| self.decode(half))?;
+        (back == inst).then_some(half as u16)
+    }
+
+    #[inline]
+    fn decode(&self, half: u32) -> Inst {
+        if half & self.absent != 0 {
+            return Inst::RESERVED;
+        }
+        let mut imm = 0u32;
+        for run in &self.imm.runs[..self.imm.count] {
+            imm |= (half >> run.from & ((1 << run.width) - 1)) << run.to;
+        }
+        let imm = match self.imm.sign_width {
+            0 => imm as i32,
+            width => (imm << (32 - width)) as i32 >> (32 - width),
+        };
+        Inst::assemble(
+            self.op,
+            register(self.rd, half),
+            register(self.rs1, half),
+            register(self.rs2, half),
+            imm,
+        )
+    }
+}
+
+const fn excludes(unless: &[(u32, u32); 2], mask: u32, bits: u32) -> bool {
+    let mut i = 0;
+    while i < 2 {
+        let (m, b) = unless[i];
+        if m != 0 && m & mask == m && bits & m == b {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+#[inline]
+fn register(field: Field, half: u32) -> Reg {
+    match field {
+        Field::Fixed(number) => Reg::from_bits(u32::from(number)),
+        Field::Primed(at) => Reg::from_bits(8 + (half >> at & 7)),
+        Field::Full(at) => Reg::from_bits(half >> at & 31),
+    }
+}
+
+fn place(field: Field, reg: Reg) -> Option<u32> {
+    let number = u32::from(reg.number());
+    match field {
+        Field::Fixed(fixed) => (u32::from(fixed) == number).then_some(0),
+        Field::Primed(at) => number.checked_sub(8).map(|low| low << at),
+        Field::Full(at) => Some(number << at),
+    }
+}
+
+/// The forms of ISA §7.1. Where several can express one instruction the first one is preferred.
+const FORMS: [CompressedForm; 31] = [
+    form("c.addi4spn", "000 iiiiiiii ddd 00", Op::Addi, "5:4|9:6|2|3")
+        .rs1(2)
+        .nonzero_imm(),
+    form("c.lw", "010 iii aaa ii ddd 00", Op::Lw, "5:3|2|6"),
+    form("c.ld", "011 iii aaa ii ddd 00", Op::Ld, "5:3|7:6"),
+    form("c.sw", "110 iii aaa ii bbb 00", Op::Sw, "5:3|2|6"),
+    form("c.sd", "111 iii aaa ii bbb 00", Op::Sd, "5:3|7:6"),
+    form("c.addi", "000 i DDDDD iiiii 01", Op::Addi, "s5|4:0"),
+    form("c.addiw", "001 i DDDDD iiiii 01", Op::Addiw, "s5|4:0").not_11_7(0),
+    form("c.li", "010 i ddddd iiiii 01", Op::Addi, "s5|4:0"),
+    form(
+        "c.addi16sp",
+        "011 i 00010 iiiii 01",
+        Op::Addi,
+        "s9|4|6|8:7|5",
+    )
+    .rd(2)
+    .rs1(2)
+    .nonzero_imm(),
+    form("c.lui", "011 i ddddd iiiii 01", Op::Lui, "s17|16:12")
+        .not_11_7(2)
+        .nonzero_imm(),
+    form("c.srli", "100 i 00 DDD iiiii 01", Op::Srli, "5|4:0"),
+    form("c.srai", "100 i 01 DDD iiiii 01", Op::Srai, "5|4:0"),
+    form("c.andi", "100 i 10 DDD iiiii 01", Op::Andi, "s5|4:0"),
+    form("c.sub", "100 0 11 DDD 00 bbb 01", Op::Sub, ""),
+    form("c.xor", "100 0 11 DDD 01 bbb 01", Op::Xor, ""),
+    form("c.or", "100 0 11 DDD 10 bbb 01", Op::Or, ""),
+    form("c.and", "100 0 11 DDD 11 bbb 01", Op::And, ""),
+    form("c.subw", "100 1 11 DDD 00 bbb 01", Op::Subw, ""),
+    form("c.addw", "100 1 11 DDD 01 bbb 01", Op::Addw, ""),
+    form(
+        "c.j",
+        "101 iiiiiiiiiii 01",
+        Op::Jal,
+        "s11|4|9:8|10|6|7|3:1|5",
+    ),
+    form(
+        "c.beqz",
+        "110 iii aaa iiiii 01",
+        Op::Beq,
+        "s8|4:3|7:6|2:1|5",
+    ),
+    form(
+        "c.bnez",
+        "111 iii aaa iiiii 01",
+        Op::Bne,
+        "s8|4:3|7:6|2:1|5",
+    ),
+    form("c.slli", "000 i DDDDD iiiii 10", Op::Slli, "5|4:0"),
+    form("c.lwsp", "010 i ddddd iiiii 10", Op::Lw, "5|4:2|7:6")
+        .rs1(2)
+        .not_11_7(0),
+    form("c.ldsp", "011 i ddddd iiiii 10", Op::Ld, "5|4:3|8:6")
+        .rs1(2)
+        .not_11_7(0),
+    form("c.jr", "100 0 aaaaa 00000 10", Op::Jalr, "").not_11_7(0),
+    form("c.mv", "100 0 ddddd bbbbb 10", Op::Add, "").nonzero_6_2(),
+    form("c.jalr", "100 1 aaaaa 00000 10", Op::Jalr, "")
+        .rd(1)
+        .not_11_7(0),
+    form("c.add", "100 1 DDDDD bbbbb 10", Op::Add, "").nonzero_6_2(),
+    form("c.swsp", "110 iiiiii bbbbb 10", Op::Sw, "5:2|7:6").rs1(2),
+    form("c.sdsp", "111 iiiiii bbbbb 10", Op::Sd, "5:3|8:6").rs1(2),
+];
+
+/// Forms by quadrant and h[15:13]: the range of `SORTED` to try.
+const KEYS: usize = 32;
+
+const fn key(half: u32) -> usize {
+    ((half & 3) << 3 | half >> 13) as usize
+}
+
+struct Index {
+    start: [u8; KEYS + 1],
+    sorted: [u8; FORMS.len()],
+}
+
+static INDEX: Index = {
+    let mut index = Index {
+        start: [0; KEYS + 1],
+        sorted: [0; FORMS.len()],
+    };
+    let mut filled = 0;
+    let mut k = 0;
+    while k < KEYS {
+        index.start[k] = filled as u8;
+        let mut i = 0;
+        while i < FORMS.len() {
+            if key(FORMS[i].pattern.bits) == k {
+                index.sorted[filled] = i as u8;
+                filled += 1;
+            }
+            i += 1;
+        }
+        k += 1;
+    }
+    index.start[KEYS] = filled as u8;
+    index
+};
+
+static TABLE: [CompressedForm; FORMS.len()] = FORMS;
+
+const _: () = {
+    let mut i = 0;
+    while i < FORMS.len() {
+        let mut j = 0;
+        while j < i {
+            assert!(
+                !FORMS[i].overlaps(&FORMS[j]),
+                "two compressed forms match one halfword"
+            );
+            j += 1;
+        }
+        i += 1;
+    }
+};
+
+/// All compressed forms.
+pub fn compressed_forms() -> &'static [CompressedForm] {
+    &TABLE
+}
+
+#[inline]
+fn find(half: u16) -> Option<&'static CompressedForm> {
+    let half = u32::from(half);
+    let k = key(half);
+    let range = usize::from(INDEX.start[k])..usize::from(INDEX.start[k + 1]);
+    INDEX.sorted[range]
+        .iter()
+        .map(|i| &TABLE[usize::from(*i)])
+        .find(|form| form.matches(half))
+}
+
+/// The instruction a halfword expands to.
+#[inline]
+pub(crate) fn expand(half: u16) -> Inst {
+    find(half).map_or(Inst::RESERVED, |form| form.decode(u32::from(half)))
+}
+
+/// The operation of [`expand`] without the operands.
+#[inline]
+pub(crate) fn lookup_op(half: u16) -> Op {
+    match find(half) {
+        Some(form) if u32::from(half) & form.absent == 0 => form.op,
+        _ => Op::Reserved,
+    }
+}
+
+/// The 16-bit encoding of an instruction, if it has one. HINT encodings are never produced, save
+/// the canonical `c.nop`.
+pub fn compress(inst: Inst) -> Option<u16> {
+    let writes_nothing = inst.op().format().has_rd() && inst.rd().is_zero();
+    let jumps = matches!(inst.op(), Op::Jal | Op::Jalr);
+    if writes_nothing && !jumps {
+        let nop = inst.op() == Op::Addi && inst.rs1().is_zero() && inst.imm() == 0;
+        return nop.then_some(0x0001);
+    }
+    let no_change = inst.imm() == 0 && inst.rd() == inst.rs1();
+    if no_change && matches!(inst.op(), Op::Addi | Op::Slli | Op::Srli | Op::Srai) {
+        return None;
+    }
+    TABLE.iter().find_map(|form| form.encode(inst))
+}

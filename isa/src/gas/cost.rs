@@ -1,0 +1,249 @@
+//! The cost table of gas §6 and the register bits of §7.
+
+use super::model::CYCLE_CAP;
+use crate::inst::{Inst, Op};
+
+/// Gas class of an operation: a row of the cost table (gas §6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Class {
+    /// Reserved encodings, `trap`, `fallthrough`.
+    Stop,
+    /// `jalr`.
+    JumpIndirect,
+    /// `jal`.
+    Jump,
+    /// Conditional branches.
+    Branch,
+    /// `fence`, `fence.i`.
+    Fence,
+    /// Loads.
+    Load,
+    /// Stores.
+    Store,
+    /// `lui`, `auipc`.
+    Upper,
+    /// 64-bit operations with an immediate.
+    AluImm,
+    /// 32-bit operations with an immediate.
+    AluImmW,
+    /// 64-bit additions, subtractions, logic, address generation, single bits.
+    Alu,
+    /// 64-bit shifts and rotations by a register.
+    Shift,
+    /// `slt`, `sltu`.
+    SetLess,
+    /// `addw`, `subw`.
+    AluW,
+    /// 32-bit shifts and rotations by a register.
+    ShiftW,
+    /// `mul`.
+    Mul,
+    /// `mulw`.
+    MulW,
+    /// `mulh`, `mulhu`.
+    MulHigh,
+    /// `mulhsu`.
+    MulHighMixed,
+    /// Divisions and remainders.
+    Divide,
+    /// Counts, extensions and byte permutations of one source.
+    Unary,
+    /// `ctz`, `ctzw`.
+    TrailingZeros,
+    /// Minimum and maximum.
+    MinMax,
+    /// `andn`, `orn`.
+    NotLogic,
+    /// `xnor`.
+    Xnor,
+    /// `czero.eqz`, `czero.nez`.
+    CondZero,
+    /// `ecall.jar`, `ecalli`: dynamic, never simulated (gas §9).
+    Call,
+}
+
+/// When an instruction needs one decode slot fewer.
+#[derive(Clone, Copy)]
+enum Overlap {
+    /// The number of slots is fixed.
+    Never,
+    /// rd is not x0 and equals rs1.
+    Rs1,
+    /// rd is not x0 and equals rs1 or rs2.
+    Any,
+}
+
+#[derive(Clone, Copy)]
+enum Cycles {
+    Fixed(u8),
+    /// `mem_cycles` of the frame.
+    Memory,
+}
+
+/// Whether the model tracks the value an instruction writes (gas G-03).
+#[derive(Clone, Copy)]
+enum Destination {
+    Tracked,
+    Untracked,
+}
+
+struct Price {
+    cycles: Cycles,
+    /// Decode slots without overlap; with overlap it is one fewer.
+    slots: u8,
+    overlap: Overlap,
+    result: Destination,
+}
+
+impl Class {
+    const fn price(self) -> Price {
+        use Cycles::{Fixed, Memory};
+        use Destination::{Tracked, Untracked};
+        use Overlap::{Any, Never, Rs1};
+        let (cycles, slots, overlap, result) = match self {
+            Self::Stop => (Fixed(2), 1, Never, Untracked),
+            Self::JumpIndirect => (Fixed(22), 1, Never, Untracked),
+            Self::Jump => (Fixed(15), 1, Never, Tracked),
+            Self::Branch => (Fixed(20), 1, Never, Untracked),
+            Self::Fence => (Fixed(1), 1, Never, Untracked),
+            Self::Load => (Memory, 1, Never, Tracked),
+            Self::Store => (Memory, 1, Never, Untracked),
+            Self::Upper => (Fixed(1), 2, Never, Tracked),
+            Self::AluImm => (Fixed(1), 2, Rs1, Tracked),
+            Self::AluImmW => (Fixed(2), 3, Rs1, Tracked),
+            Self::Alu => (Fixed(1), 2, Any, Tracked),
+            Self::Shift => (Fixed(1), 3, Rs1, Tracked),
+            Self::SetLess => (Fixed(3), 3, Never, Tracked),
+            Self::AluW => (Fixed(2), 3, Any, Tracked),
+            Self::ShiftW => (Fixed(2), 4, Rs1, Tracked),
+            Self::Mul => (Fixed(3), 2, Any, Tracked),
+            Self::MulW => (Fixed(4), 3, Any, Tracked),
+            Self::MulHigh => (Fixed(4), 4, Never, Tracked),
+            Self::MulHighMixed => (Fixed(6), 4, Never, Tracked),
+            Self::Divide => (Fixed(60), 4, Never, Tracked),
+            Self::Unary => (Fixed(1), 1, Never, Tracked),
+            Self::TrailingZeros => (Fixed(2), 1, Never, Tracked),
+            Self::MinMax => (Fixed(3), 3, Any, Tracked),
+            Self::NotLogic => (Fixed(2), 3, Never, Tracked),
+            Self::Xnor => (Fixed(2), 3, Any, Tracked),
+            Self::CondZero => (Fixed(2), 2, Never, Tracked),
+            Self::Call => (Fixed(0), 0, Never, Untracked),
+        };
+        Price {
+            cycles,
+            slots,
+            overlap,
+            result,
+        }
+    }
+}
+
+/// What the pipeline model needs to know about one instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InstCost {
+    /// Decode slots.
+    pub slots: u8,
+    /// Effective latency, with the surcharge for x3 and x4, at most 255.
+    pub cycles: u8,
+    /// Tracked source slots as a mask: bit = slot.
+    pub sources: u16,
+    /// Tracked destination slot as a mask of one bit or none.
+    pub destination: u16,
+}
+
+/// Everything about an operation that does not depend on its operands, ready for the hot loop.
+#[derive(Clone, Copy)]
+pub(super) struct OpCost {
+    /// Base latency; meaningless where `memory` is set.
+    base: u8,
+    memory: bool,
+    slots: u8,
+    /// 1 where rd = rs1 saves a slot.
+    saves_rs1: u8,
+    /// 1 where rd = rs2 saves a slot.
+    saves_rs2: u8,
+    /// All ones where the destination is tracked.
+    tracked: u16,
+}
+
+static OP_COSTS: [OpCost; Op::ALL.len() + 1] = {
+    let mut out = [op_cost(Class::Stop); Op::ALL.len() + 1];
+    let mut i = 0;
+    while i < Op::ALL.len() {
+        out[i] = op_cost(crate::inst::ROWS[i].class);
+        i += 1;
+    }
+    out
+};
+
+const fn op_cost(class: Class) -> OpCost {
+    let price = class.price();
+    let (base, memory) = match price.cycles {
+        Cycles::Fixed(cycles) => (cycles, false),
+        Cycles::Memory => (0, true),
+    };
+    let (saves_rs1, saves_rs2) = match price.overlap {
+        Overlap::Never => (0, 0),
+        Overlap::Rs1 => (1, 0),
+        Overlap::Any => (1, 1),
+    };
+    let tracked = match price.result {
+        Destination::Tracked => u16::MAX,
+        Destination::Untracked => 0,
+    };
+    OpCost {
+        base,
+        memory,
+        slots: price.slots,
+        saves_rs1,
+        saves_rs2,
+        tracked,
+    }
+}
+
+/// Bit of each register in a slot mask; x0 has none.
+const BIT: [u16; 16] = {
+    let mut bits = [0; 16];
+    let mut n = 1;
+    while n < 16 {
+        bits[n] = match crate::reg::Reg::from_bits(n as u32).slot() {
+            Some(slot) => 1 << slot.index(),
+            None => 0,
+        };
+        n += 1;
+    }
+    bits
+};
+
+/// 1 for the two registers that live in memory (gas §7).
+const SPILLED: [u16; 16] = [0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// Slots, latency and tracked registers of one instruction at `mem_cycles` (gas §6, §7).
+///
+/// Calls are priced when they run (gas §9); for them the answer is all zero.
+#[inline]
+pub fn instruction_cost(inst: Inst, mem_cycles: u8) -> InstCost {
+    let cost = &OP_COSTS[inst.op() as usize];
+    let (rd, rs1, rs2) = (
+        usize::from(inst.rd().number() & 15),
+        usize::from(inst.rs1().number() & 15),
+        usize::from(inst.rs2().number() & 15),
+    );
+    let writes = u8::from(rd != 0);
+    let saved =
+        writes & (cost.saves_rs1 & u8::from(rd == rs1) | cost.saves_rs2 & u8::from(rd == rs2));
+    let memory = u16::from(mem_cycles);
+    let base = if cost.memory {
+        memory
+    } else {
+        u16::from(cost.base)
+    };
+    let spilled = SPILLED[rs1] + SPILLED[rs2] + (SPILLED[rd] & cost.tracked);
+    let cycles = (base + spilled * memory).min(u16::from(CYCLE_CAP));
+    InstCost {
+        slots: cost.slots - saved,
+        cycles: cycles as u8,
+        sources: BIT[rs1] | BIT[rs2],
+        destination: BIT[rd] & cost.tracked,
+    }
+}

@@ -1,0 +1,103 @@
+//! The pipeline model of gas §5: the completion time of one block on a small machine that issues
+//! in order and completes out of order.
+
+use super::cost::instruction_cost;
+use super::model::FrameCosts;
+use crate::addr::Pc;
+use crate::block::Block;
+use crate::decode::decode;
+use crate::inst::Inst;
+
+/// The two static numbers of a block. The gate wants `cost + reserve` and deducts `cost` (gas §4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
+pub struct BlockCost {
+    /// Deducted on every entry.
+    pub cost: u64,
+    /// Only checked: covers every page the block's stores can make private.
+    pub reserve: u64,
+}
+
+impl BlockCost {
+    /// What the gate compares gas with; exact, because both parts stay far below 2^63.
+    pub const fn gate(self) -> u64 {
+        self.cost + self.reserve
+    }
+}
+
+/// The model's state while it walks one block.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// When each slot's value exists; index 15 collects results nobody waits for.
+    ready: [u64; 16],
+    now: u64,
+    used: u32,
+    last: u64,
+    stores: u64,
+    frame: FrameCosts,
+}
+
+impl Pipeline {
+    /// The state at a block's start.
+    pub fn new(frame: FrameCosts) -> Self {
+        Self {
+            ready: [0; 16],
+            now: 0,
+            used: 0,
+            last: 0,
+            stores: 0,
+            frame,
+        }
+    }
+
+    /// Takes the next instruction of the block, which must not be a call.
+    #[inline]
+    pub fn push(&mut self, inst: Inst) {
+        let cost = instruction_cost(inst, self.frame.mem_cycles());
+        if self.used >= self.frame.decode_width() {
+            self.now += 1;
+            self.used = 0;
+        }
+        self.used += u32::from(cost.slots);
+        let mut begin = self.now;
+        let mut sources = cost.sources;
+        while sources != 0 {
+            begin = begin.max(self.ready[sources.trailing_zeros() as usize & 15]);
+            sources &= sources - 1;
+        }
+        let finish = begin + u64::from(cost.cycles);
+        if cost.destination != 0 {
+            self.ready[cost.destination.trailing_zeros() as usize & 15] = finish;
+        }
+        self.last = self.last.max(finish);
+        self.stores += u64::from(inst.op().is_store());
+    }
+
+    /// The numbers of a block made of what was pushed.
+    pub fn finish(&self) -> BlockCost {
+        BlockCost {
+            cost: self.frame.block_latency(self.last),
+            reserve: self.frame.block_reserve(self.stores),
+        }
+    }
+}
+
+/// Cost and reserve of one block of `code`. A block that is a call costs and reserves nothing
+/// (gas §4.5).
+pub fn block_cost(code: &[u8], block: Block, frame: FrameCosts) -> BlockCost {
+    let mut pipeline = Pipeline::new(frame);
+    let mut at = block.start;
+    while at < block.end {
+        let Some(decoded) = usize::try_from(at.value())
+            .ok()
+            .and_then(|at| decode(code, at))
+        else {
+            break;
+        };
+        if decoded.inst.flow().is_call() {
+            return BlockCost::default();
+        }
+        pipeline.push(decoded.inst);
+        at = Pc::new(at.value() + decoded.len.bytes());
+    }
+    pipeline.finish()
+}
