@@ -43,7 +43,16 @@ for source in c/*.c; do
     [ "$name" = native ] || guest "$name" -mcmodel=medany "$source"
 done
 
-# --- variants
+# The other two forms of jump tables and of addresses, and debug information.
+guest bcvm-medlow -mcmodel=medlow c/bcvm.c
+guest bcvm-pic -mcmodel=medany c/bcvm.c -fpic
+guest threaded-pic -mcmodel=medany c/threaded.c -fpic
+guest linkage-medlow -mcmodel=medlow c/linkage.c
+guest linkage-pie -mcmodel=medany c/linkage.c -fpie
+guest vcall-medlow -mcmodel=medlow c/vcall.c
+guest vcall-debug -mcmodel=medany c/vcall.c -g
+guest sort-size -mcmodel=medany c/sort.c -Oz
+guest fsm-plain -mcmodel=medany c/fsm.c -O0
 
 if [ -n "$check" ]; then
     status=0

@@ -1,6 +1,7 @@
 /* Runs a guest on the machine at hand: `GUEST [N]`. The guest's output goes to
  * standard output; how it ended goes to standard error, as `halt VALUE` or
  * `page-fault PAGE`. */
+#define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>

@@ -56,3 +56,11 @@ __pvm_exit:
 __pvm_at_exit:
         .zero   8
         .size   __pvm_at_exit, 8
+
+# The linker script grows this to the size of the heap, if anything refers to it.
+        .section .heap, "aw", @nobits
+        .globl  __heap_start
+        .type   __heap_start, @object
+        .balign 4096
+__heap_start:
+        .zero   8
