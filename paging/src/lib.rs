@@ -1,2 +1,73 @@
-//! 4 KiB page manager: immutable slabs, copy-on-write overlays, 4 GiB windows, first-write tracking
-#![forbid(unsafe_code)]
+//! The memory of guests: 4 KiB pages, shared until written, charged exactly once, cheap to start,
+//! fork, reset and stop.
+//!
+//! ```text
+//!  Slab ── PageSource ── Region ── Layout          immutable, shared between machines
+//!                                    │
+//!   page ──▶ AddressSpace::access ◀──┘             the one access rule (ISA §10, gas §10)
+//!              │
+//!              ├─ software: frames                 interpreter, idle machines, forks
+//!              └─ Window of a WindowPool           generated code, host page tables
+//!                    ▲            │
+//!  FaultScope ── signal handler   └─ Ledger: charged / open / closed
+//! ```
+//!
+//! # Invariants
+//!
+//! * **INV-P1** A slab never changes: its file is sealed before anyone sees it.
+//! * **INV-P2** From the guard below its context to the guard above its last byte a window's address
+//!   range belongs to it alone, so no 32-bit guest address plus 8 bytes reaches anything else.
+//! * **INV-P3** The private bitmap (*charged*) is the truth about gas. A page is in it exactly if its
+//!   price has been returned to a caller as a charge.
+//! * **INV-P4** A writable page is *charged* (host-writable), *closed* (host-read-only: its first
+//!   store traps and is charged at once) or *open* (host-writable, not yet charged). The first and
+//!   the last page of every contiguous writable run, and every base page, are never open.
+//! * **INV-P5** [`AddressSpace::open_charge`] is the sum of the prices of open pages. With `gas` the
+//!   gas left when all charged pages and no open page are paid, `gas - open_charge` never exceeds the
+//!   true gas; after a [`settle`](AddressSpace::settle) `gas` is the true gas.
+//!
+//! # How generated code uses it
+//!
+//! With `R = Rsmall + open_charge`, its gas register holds `gas - R`. On a fault inside its
+//! [`FaultScope`] it computes `gas = register + R`, calls
+//! [`access_opening`](AddressSpace::access_opening), deducts the charge, and sets the register to
+//! `gas - (Rsmall + open_charge)` with the new `open_charge`. When a gate's cheap check fails and
+//! `open_charge` is not 0 it calls [`settle`](AddressSpace::settle) with [`Settle::Close`], deducts,
+//! and decides exactly. Every exit of a run does the same first; host calls use [`Settle::Keep`].
+//! [`Change::Nothing`] for an access that faulted is a [`HostError::Unexplained`]: retrying it would
+//! fault for ever. [`HostError::MappingsShort`] leaves everything as it was: the machine may
+//! [`detach`](AddressSpace::detach) and go on in an interpreter at the same instruction.
+#![deny(unsafe_code)]
+
+mod access;
+mod error;
+mod frame;
+mod layout;
+mod ledger;
+mod page;
+mod page_set;
+mod pool;
+mod quota;
+mod slab;
+mod space;
+mod sys;
+#[cfg(test)]
+mod testing;
+mod window;
+
+pub use access::{AccessLen, Change, Granted};
+pub use error::{Denied, Errno, HostError, PageFault, SysCall};
+pub use layout::{Access, Layout, LayoutError, MAX_COW_COST, Region, RegionClass};
+pub use ledger::{Settle, Tracker};
+pub use page::{
+    ADDRESS_SPACE, GuestAddr, HostAddr, PAGE_SHIFT, PAGE_SIZE, PAGES, PageCount, PageIndex,
+    PageRange,
+};
+pub use page_set::PageSet;
+pub use pool::WindowPool;
+pub use quota::{EngineQuota, MemoryLimits};
+pub use slab::{MAX_EXTENTS, PageSource, Slab};
+pub use space::{AddressSpace, PageClass};
+#[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
+pub use sys::signals::{FaultAction, FaultFrame, FaultHandler, FaultScope, FaultSignal, HostReg};
+pub use window::{CONTEXT_SIZE, GUARD_SIZE, WindowView};

@@ -1,0 +1,385 @@
+//! The memory of one machine: a layout, base pages, private pages, and where they are now.
+//!
+//! ```text
+//!   Software                       Window
+//!   frames: page → shared frame    page tables of a 4 GiB window + ledger
+//!        ▲            attach ─────────▶      │
+//!        └──────────── detach ◀──────────────┘
+//! ```
+//!
+//! Both hold the same state and answer alike; a window is what generated code needs, frames are
+//! what idle machines, forks and the interpreter use. Content of a page is, in this order: private,
+//! base, the source of its region, zero. The access rule itself is in `access`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::error::{HostError, PageFault};
+use crate::frame::{Frame, FrameTable, PageBytes};
+use crate::layout::{Access, Layout};
+use crate::ledger::{Settle, Tracker};
+use crate::page::{GuestAddr, PAGE_SIZE, PageIndex, PageRange};
+use crate::pool::WindowPool;
+use crate::quota::{Held, MemoryLimits};
+use crate::window::{Window, WindowView};
+
+/// What a page holds compared with what its region's source holds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum PageClass {
+    /// The same.
+    Unchanged,
+    /// Content the embedder placed; never charged.
+    Base,
+    /// Written during the run, and charged for.
+    Private,
+}
+
+pub(crate) enum Store {
+    Software(FrameTable),
+    Window {
+        window: Box<Window>,
+        pool: WindowPool,
+    },
+}
+
+/// Guest memory with exact first-write charging.
+pub struct AddressSpace {
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) base: BTreeMap<PageIndex, Frame>,
+    pub(crate) store: Store,
+    pub(crate) held: Held,
+}
+
+impl AddressSpace {
+    /// Memory laid out as `layout` with nothing written, in software.
+    pub fn new(layout: Arc<Layout>, limits: MemoryLimits) -> Self {
+        Self {
+            layout,
+            base: BTreeMap::new(),
+            store: Store::Software(FrameTable::default()),
+            held: Held::new(limits),
+        }
+    }
+
+    /// How it is laid out.
+    pub const fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// Moves into a window of `pool`, if it is not in one already, and finds first writes there
+    /// as `tracker` says.
+    ///
+    /// # Errors
+    /// Any [`HostError`] of mapping; the space is then in software as before.
+    pub fn attach(&mut self, pool: &WindowPool, tracker: Tracker) -> Result<WindowView, HostError> {
+        let frames = match &self.store {
+            Store::Window { window, .. } => return Ok(WindowView::of(window)),
+            Store::Software(frames) => frames,
+        };
+        let mut window = pool.acquire(&self.layout)?;
+        window.ledger.set_tracker(tracker);
+        for (&page, frame) in &self.base {
+            if frames.get(page).is_none() {
+                window.place_base(page, frame)?;
+            } else {
+                window.ledger.mark_base(page);
+            }
+        }
+        for run in runs(frames.iter().map(|(page, _)| page)) {
+            window.adopt(run, |page| frames.get(page).map(|frame| &**frame))?;
+        }
+        let view = WindowView::of(&window);
+        let pool = pool.clone();
+        let window = Box::new(window);
+        self.store = Store::Window { window, pool };
+        Ok(view)
+    }
+
+    /// Leaves the window, keeping every page, and gives the window back to its pool.
+    pub fn detach(&mut self) {
+        let Store::Window { window, .. } = &self.store else {
+            return;
+        };
+        let frames = copy_frames(window);
+        let left = std::mem::replace(&mut self.store, Store::Software(frames));
+        give_back(left);
+    }
+
+    /// Where its window lies, if it is in one.
+    pub fn window(&self) -> Option<WindowView> {
+        match &self.store {
+            Store::Window { window, .. } => Some(WindowView::of(window)),
+            Store::Software(_) => None,
+        }
+    }
+
+    /// Another machine's memory with the same content, base pages and private pages, in software.
+    ///
+    /// # Errors
+    /// [`HostError::MachineMemory`] or [`HostError::EngineMemory`] when the copy would pass a limit.
+    pub fn fork(&self) -> Result<Self, HostError> {
+        let mut held = Held::new(self.held.limits().clone());
+        held.take(u64::from(self.private_count()))?;
+        let frames = match &self.store {
+            Store::Software(frames) => frames.clone(),
+            Store::Window { window, .. } => copy_frames(window),
+        };
+        Ok(Self {
+            layout: Arc::clone(&self.layout),
+            base: self.base.clone(),
+            store: Store::Software(frames),
+            held,
+        })
+    }
+
+    /// Drops every private page: all pages are base or unchanged again and uncharged.
+    ///
+    /// # Errors
+    /// Any [`HostError`] of mapping; the space has then left its window and is reset all the same.
+    pub fn reset(&mut self) -> Result<(), HostError> {
+        self.held.give(u64::from(self.private_count()));
+        if let Store::Window { window, .. } = &mut self.store {
+            let reset = window.wipe().and_then(|()| {
+                let mut base = self.base.iter();
+                base.try_for_each(|(&page, frame)| window.place_base(page, frame))
+            });
+            if reset.is_ok() {
+                return Ok(());
+            }
+            self.store = Store::Software(FrameTable::default());
+            return reset;
+        }
+        self.store = Store::Software(FrameTable::default());
+        Ok(())
+    }
+
+    /// Puts `bytes` at `addr` as initial content: neither charged nor private (gas §12). A page
+    /// that is private already keeps that state.
+    ///
+    /// # Errors
+    /// The first page that nothing maps, as a fault; or a host error. Nothing is placed then,
+    /// except by a host error in the middle.
+    pub fn place(&mut self, addr: GuestAddr, bytes: &[u8]) -> Result<(), crate::Denied> {
+        for (page, _, _) in pieces(addr, bytes.len()) {
+            self.layout.permit(page, Access::Read)?;
+        }
+        for (page, offset, part) in pieces(addr, bytes.len()) {
+            self.place_piece(page, offset, &bytes[part])?;
+        }
+        Ok(())
+    }
+
+    fn place_piece(
+        &mut self,
+        page: PageIndex,
+        offset: usize,
+        bytes: &[u8],
+    ) -> Result<(), HostError> {
+        if self.is_private(page) {
+            self.write_private(page, offset, bytes);
+            return Ok(());
+        }
+        let mut content = self.clean_content(page).copied().unwrap_or([0; PAGE_SIZE]);
+        content[offset..offset + bytes.len()].copy_from_slice(bytes);
+        if let Store::Window { window, .. } = &mut self.store {
+            window.place_base(page, &content)?;
+        }
+        self.base.insert(page, Arc::new(content));
+        Ok(())
+    }
+
+    /// What `page` reads as while it is not private; `None` for zeros.
+    pub(crate) fn clean_content(&self, page: PageIndex) -> Option<&PageBytes> {
+        if let Some(frame) = self.base.get(&page) {
+            return Some(frame);
+        }
+        let region = self.layout.find(page)?;
+        region.source().page(page.value() - region.range().start())
+    }
+
+    /// Whether `page` has been charged for.
+    pub fn is_private(&self, page: PageIndex) -> bool {
+        match &self.store {
+            Store::Software(frames) => frames.get(page).is_some(),
+            Store::Window { window, .. } => window.ledger.charged().contains(page),
+        }
+    }
+
+    /// How many pages have been charged for.
+    pub fn private_count(&self) -> u32 {
+        match &self.store {
+            Store::Software(frames) => frames.len(),
+            Store::Window { window, .. } => window.ledger.charged().len(),
+        }
+    }
+
+    /// Sum of the prices of open pages: what a holder of gas must set aside until
+    /// [`settle`](Self::settle) says which of them were written. 0 in software and with
+    /// [`Tracker::Trap`](crate::Tracker::Trap).
+    pub const fn open_charge(&self) -> u64 {
+        match &self.store {
+            Store::Software(_) => 0,
+            Store::Window { window, .. } => window.ledger.open_charge(),
+        }
+    }
+
+    /// Finds out which open pages were written, makes them private, and returns their charge:
+    /// right afterwards private pages and gas are exact. Async-signal-safe.
+    ///
+    /// # Errors
+    /// [`HostError::Tripwire`] or [`HostError::Sys`]; the machine cannot go on then.
+    pub const fn settle(&mut self, _open: Settle) -> Result<u64, HostError> {
+        Ok(0)
+    }
+
+    /// The pages that have been charged for, ascending.
+    pub fn private_pages(&self) -> impl Iterator<Item = PageIndex> + '_ {
+        let (frames, set) = match &self.store {
+            Store::Software(frames) => (Some(frames), None),
+            Store::Window { window, .. } => (None, Some(window.ledger.charged())),
+        };
+        let in_frames = frames
+            .into_iter()
+            .flat_map(|f| f.iter().map(|(page, _)| page));
+        in_frames.chain(set.into_iter().flat_map(|set| set.iter()))
+    }
+
+    /// Calls `see` with every page of a region that has stored content, ascending. All other
+    /// mapped pages are unchanged and read as zeros.
+    pub fn visit_stored(&self, mut see: impl FnMut(PageIndex, PageClass, &PageBytes)) {
+        let mut copy = [0; PAGE_SIZE];
+        for page in self.stored_pages() {
+            if self.is_private(page) {
+                self.read_private(page, 0, &mut copy);
+                see(page, PageClass::Private, &copy);
+            } else if let Some(frame) = self.base.get(&page) {
+                see(page, PageClass::Base, frame);
+            } else if let Some(bytes) = self.clean_content(page) {
+                see(page, PageClass::Unchanged, bytes);
+            }
+        }
+    }
+
+    fn stored_pages(&self) -> impl Iterator<Item = PageIndex> + '_ {
+        let sources = self.layout.regions().iter().flat_map(|region| {
+            let start = region.range().start();
+            let extents = region.source().extents().iter();
+            extents
+                .flat_map(move |e| PageRange::between(start + e.at, start + e.at + e.count).iter())
+        });
+        let own = merge(self.base.keys().copied(), self.private_pages());
+        merge(sources, own)
+    }
+
+    pub(crate) fn read_private(&self, page: PageIndex, offset: usize, into: &mut [u8]) {
+        match &self.store {
+            Store::Software(frames) => {
+                if let Some(frame) = frames.get(page) {
+                    into.copy_from_slice(&frame[offset..offset + into.len()]);
+                }
+            }
+            Store::Window { window, .. } => {
+                window.read_at(page.base().value() as usize + offset, into);
+            }
+        }
+    }
+
+    pub(crate) fn write_private(&mut self, page: PageIndex, offset: usize, from: &[u8]) {
+        match &mut self.store {
+            Store::Software(frames) => {
+                if let Some(frame) = frames.get_mut(page) {
+                    frame[offset..offset + from.len()].copy_from_slice(from);
+                }
+            }
+            Store::Window { window, .. } => {
+                window.write_at(page.base().value() as usize + offset, from);
+            }
+        }
+    }
+
+    /// Checks that every page of an access of any length is mapped for it.
+    pub(crate) fn permit_all(
+        &self,
+        addr: GuestAddr,
+        len: usize,
+        access: Access,
+    ) -> Result<(), PageFault> {
+        for (page, _, _) in pieces(addr, len) {
+            self.layout.permit(page, access)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for AddressSpace {
+    fn drop(&mut self) {
+        let software = Store::Software(FrameTable::default());
+        give_back(std::mem::replace(&mut self.store, software));
+    }
+}
+
+fn give_back(store: Store) {
+    if let Store::Window { window, pool } = store {
+        pool.release(*window);
+    }
+}
+
+fn copy_frames(window: &Window) -> FrameTable {
+    let mut frames = FrameTable::default();
+    for page in window.ledger.charged().iter() {
+        let mut frame = Arc::new([0; PAGE_SIZE]);
+        if let Some(bytes) = Arc::get_mut(&mut frame) {
+            window.read_at(page.base().value() as usize, bytes);
+        }
+        frames.insert(page, frame);
+    }
+    frames
+}
+
+/// Maximal runs of ascending pages.
+fn runs(pages: impl Iterator<Item = PageIndex>) -> impl Iterator<Item = PageRange> {
+    let mut pages = pages.peekable();
+    std::iter::from_fn(move || {
+        let first = pages.next()?.value();
+        let mut end = first + 1;
+        while pages.next_if(|page| page.value() == end).is_some() {
+            end += 1;
+        }
+        Some(PageRange::between(first, end))
+    })
+}
+
+/// Two ascending sequences as one, equal items once.
+fn merge(
+    a: impl Iterator<Item = PageIndex>,
+    b: impl Iterator<Item = PageIndex>,
+) -> impl Iterator<Item = PageIndex> {
+    let (mut a, mut b) = (a.peekable(), b.peekable());
+    std::iter::from_fn(move || match (a.peek(), b.peek()) {
+        (Some(x), Some(y)) if x == y => {
+            b.next();
+            a.next()
+        }
+        (Some(x), Some(y)) if x > y => b.next(),
+        (Some(_), _) => a.next(),
+        (None, _) => b.next(),
+    })
+}
+
+/// The parts of `len` bytes from `addr` on, page by page: page, offset in it, bytes of the whole.
+/// Addresses wrap at 2^32.
+pub(crate) fn pieces(
+    addr: GuestAddr,
+    len: usize,
+) -> impl Iterator<Item = (PageIndex, usize, std::ops::Range<usize>)> {
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        if done >= len {
+            return None;
+        }
+        let at = GuestAddr::wrapping(u64::from(addr.value()) + done as u64);
+        let part = done..len.min(done + PAGE_SIZE - at.offset());
+        done = part.end;
+        Some((at.page(), at.offset(), part))
+    })
+}

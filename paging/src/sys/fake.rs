@@ -1,0 +1,90 @@
+//! The twin without system calls: slabs on the heap, no windows.
+
+use crate::error::{HostError, SysCall};
+
+/// Immutable page-aligned content on the heap.
+#[derive(Debug)]
+pub(crate) struct SlabFile {
+    bytes: Box<[u8]>,
+}
+
+impl SlabFile {
+    /// `len` zero bytes with every chunk laid over at its offset.
+    pub(crate) fn create<'a>(
+        len: usize,
+        chunks: impl Iterator<Item = (usize, &'a [u8])>,
+    ) -> Result<Self, HostError> {
+        super::gate(SysCall::MemfdCreate)?;
+        let mut bytes = vec![0; len].into_boxed_slice();
+        for (offset, chunk) in chunks {
+            bytes[offset..offset + chunk.len()].copy_from_slice(chunk);
+        }
+        Ok(Self { bytes })
+    }
+
+    /// The content.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", not(miri))))]
+pub(crate) use absent::Reservation;
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", not(miri))))]
+mod absent {
+    use std::ptr::NonNull;
+
+    use super::{HostError, SlabFile};
+    use crate::sys::Protection;
+
+    /// Address space that this target cannot reserve; there are no values of this type.
+    #[derive(Debug)]
+    pub(crate) enum Reservation {}
+
+    impl Reservation {
+        pub(crate) fn reserve(_len: usize) -> Result<Self, HostError> {
+            Err(HostError::Unsupported)
+        }
+        pub(crate) fn at(&self, _offset: usize) -> NonNull<u8> {
+            match *self {}
+        }
+        pub(crate) fn map_zero(
+            &self,
+            _offset: usize,
+            _len: usize,
+            _protection: Protection,
+        ) -> Result<(), HostError> {
+            match *self {}
+        }
+        pub(crate) fn map_slab(
+            &self,
+            _offset: usize,
+            _len: usize,
+            _file: &SlabFile,
+            _file_offset: usize,
+        ) -> Result<(), HostError> {
+            match *self {}
+        }
+        pub(crate) fn protect(
+            &self,
+            _offset: usize,
+            _len: usize,
+            _protection: Protection,
+        ) -> Result<(), HostError> {
+            match *self {}
+        }
+        pub(crate) fn discard(&self, _offset: usize, _len: usize) -> Result<(), HostError> {
+            match *self {}
+        }
+        pub(crate) fn read(&self, _offset: usize, _into: &mut [u8]) {
+            match *self {}
+        }
+        pub(crate) fn write(&self, _offset: usize, _from: &[u8]) {
+            match *self {}
+        }
+        pub(crate) fn zero(&self, _offset: usize, _len: usize) {
+            match *self {}
+        }
+    }
+}

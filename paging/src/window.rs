@@ -1,0 +1,323 @@
+//! A 4 GiB window: where it lies, what is mapped in it, and how it becomes clean again.
+//!
+//! ```text
+//!   guard      context       guest addresses 0 .. 2^32                        guard
+//!  ┌────────┬─────────────┬──────────────────────────────────────────────┬────────┐
+//!  │ none   │ read-write  │ none │ code ro │ none │ data ro/rw … │ none    │ none   │
+//!  └────────┴─────────────┴──────────────────────────────────────────────┴────────┘
+//!                         ▲ base
+//! ```
+//!
+//! INV-P2: from the lower guard to the upper one the whole range belongs to the window for as long
+//! as it exists, so no 32-bit address plus 8 bytes reaches memory of anyone else. A window given
+//! back keeps the layout of its last machine mapped with every private page dropped; the next
+//! machine of the same layout finds it ready, any other maps over it.
+
+use std::ops::Range;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::HostError;
+use crate::layout::{Layout, Region};
+use crate::ledger::{HostPages, Ledger};
+use crate::page::{ADDRESS_SPACE, HostAddr, PAGE_SIZE, PageIndex, PageRange};
+use crate::page_set::PageSet;
+use crate::sys::{Protection, Reservation};
+
+/// Bytes of context directly below the base.
+pub const CONTEXT_SIZE: usize = 64 << 10;
+/// Inaccessible bytes below the context and above the guest's last byte.
+pub const GUARD_SIZE: usize = 64 << 10;
+
+const BASE: usize = GUARD_SIZE + CONTEXT_SIZE;
+const TOTAL: usize = BASE + ADDRESS_SPACE as usize + GUARD_SIZE;
+/// Clean pages worth dropping along with private ones to save a system call.
+const COALESCE: u32 = 32;
+
+/// A reserved window and the page states in it.
+pub(crate) struct Window {
+    memory: Reservation,
+    pub(crate) ledger: Ledger,
+    mapped: Option<Arc<Layout>>,
+    mappings: Mappings,
+}
+
+/// The host mappings one window is charged with in its pool's count.
+struct Mappings {
+    total: Arc<AtomicU64>,
+    limit: u64,
+    own: u64,
+}
+
+impl Mappings {
+    fn add(&mut self, count: u64) -> Result<(), HostError> {
+        let used = self.total.fetch_add(count, Ordering::Relaxed) + count;
+        if used > self.limit {
+            self.total.fetch_sub(count, Ordering::Relaxed);
+            return Err(HostError::MappingsShort { used });
+        }
+        self.own += count;
+        Ok(())
+    }
+
+    fn set(&mut self, count: u64) {
+        self.total.fetch_add(count, Ordering::Relaxed);
+        self.total.fetch_sub(self.own, Ordering::Relaxed);
+        self.own = count;
+    }
+}
+
+impl Drop for Mappings {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.own, Ordering::Relaxed);
+    }
+}
+
+/// The ledger's view of the host while it changes page states.
+struct Pages<'a> {
+    memory: &'a Reservation,
+    mappings: &'a mut Mappings,
+}
+
+impl HostPages for Pages<'_> {
+    fn allow(&mut self, range: PageRange) -> Result<(), HostError> {
+        // At worst the range is cut out of the middle of a mapping.
+        self.mappings.add(2)?;
+        protect(self.memory, range, Protection::ReadWrite)
+    }
+
+    fn forbid(&mut self, range: PageRange) -> Result<(), HostError> {
+        protect(self.memory, range, Protection::Read)
+    }
+}
+
+fn protect(memory: &Reservation, range: PageRange, to: Protection) -> Result<(), HostError> {
+    memory.protect(BASE + range.byte_start(), range.byte_len(), to)
+}
+
+impl Window {
+    pub(crate) fn reserve(total: Arc<AtomicU64>, limit: u64) -> Result<Self, HostError> {
+        let mut mappings = Mappings {
+            total,
+            limit,
+            own: 0,
+        };
+        mappings.add(4)?;
+        let memory = Reservation::reserve(TOTAL)?;
+        memory.protect(GUARD_SIZE, CONTEXT_SIZE, Protection::ReadWrite)?;
+        Ok(Self {
+            memory,
+            ledger: Ledger::default(),
+            mapped: None,
+            mappings,
+        })
+    }
+
+    /// Whether no layout is mapped.
+    pub(crate) const fn is_bare(&self) -> bool {
+        self.mapped.is_none()
+    }
+
+    /// Where guest address 0 lies.
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.memory.at(BASE)
+    }
+
+    /// The lowest byte of the context.
+    pub(crate) fn context(&self) -> NonNull<u8> {
+        self.memory.at(GUARD_SIZE)
+    }
+
+    /// Whether exactly this layout is mapped.
+    pub(crate) fn has(&self, layout: &Arc<Layout>) -> bool {
+        self.mapped.as_ref().is_some_and(|m| Arc::ptr_eq(m, layout))
+    }
+
+    /// Maps `layout`, unless it is what is mapped already.
+    pub(crate) fn map(&mut self, layout: &Arc<Layout>) -> Result<(), HostError> {
+        if self.has(layout) {
+            return Ok(());
+        }
+        self.unmap()?;
+        for region in layout.regions() {
+            self.map_region(region)?;
+        }
+        self.mapped = Some(Arc::clone(layout));
+        Ok(())
+    }
+
+    fn map_region(&mut self, region: &Region) -> Result<(), HostError> {
+        let start = region.range().start();
+        let extents = region.source().extents();
+        let zero_parts = extents.len() as u64 + 1;
+        self.mappings.add(extents.len() as u64 + zero_parts)?;
+        let mut at = start;
+        for extent in extents {
+            let from = start + extent.at;
+            self.map_zero(PageRange::between(at, from))?;
+            let range = PageRange::between(from, from + extent.count);
+            self.memory.map_slab(
+                BASE + range.byte_start(),
+                range.byte_len(),
+                extent.slab.file(),
+                extent.from as usize * PAGE_SIZE,
+            )?;
+            at = range.end();
+        }
+        self.map_zero(PageRange::between(at, region.range().end()))
+    }
+
+    fn map_zero(&self, range: PageRange) -> Result<(), HostError> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let (start, len) = (BASE + range.byte_start(), range.byte_len());
+        self.memory.map_zero(start, len, Protection::Read)
+    }
+
+    /// Replaces all guest memory by nothing.
+    fn unmap(&mut self) -> Result<(), HostError> {
+        self.ledger.clear();
+        if self.mapped.take().is_some() {
+            let len = ADDRESS_SPACE as usize;
+            self.memory.map_zero(BASE, len, Protection::None)?;
+        }
+        self.mappings.set(4);
+        Ok(())
+    }
+
+    /// The ledger and the host it speaks to, at the same time.
+    pub(crate) fn states(&mut self) -> (&mut Ledger, impl HostPages) {
+        let pages = Pages {
+            memory: &self.memory,
+            mappings: &mut self.mappings,
+        };
+        (&mut self.ledger, pages)
+    }
+
+    /// Gives `page` clean content of the embedder's; it stays closed.
+    pub(crate) fn place_base(
+        &mut self,
+        page: PageIndex,
+        bytes: &[u8; PAGE_SIZE],
+    ) -> Result<(), HostError> {
+        let range = PageRange::single(page);
+        self.mappings.add(2)?;
+        protect(&self.memory, range, Protection::ReadWrite)?;
+        self.memory.write(BASE + range.byte_start(), bytes);
+        protect(&self.memory, range, Protection::Read)?;
+        self.ledger.mark_base(page);
+        Ok(())
+    }
+
+    /// Makes a run of pages private with the content they had before, already paid for.
+    pub(crate) fn adopt<'a>(
+        &mut self,
+        run: PageRange,
+        mut content: impl FnMut(PageIndex) -> Option<&'a [u8; PAGE_SIZE]>,
+    ) -> Result<(), HostError> {
+        self.mappings.add(2)?;
+        protect(&self.memory, run, Protection::ReadWrite)?;
+        for page in run.iter() {
+            if let Some(bytes) = content(page) {
+                self.write_at(page.base().value() as usize, bytes);
+            }
+            self.ledger.adopt(page);
+        }
+        Ok(())
+    }
+
+    /// Copies bytes out of readable pages from guest offset `at` on.
+    pub(crate) fn read_at(&self, at: usize, into: &mut [u8]) {
+        self.memory.read(BASE + at, into);
+    }
+
+    /// Copies bytes into charged pages from guest offset `at` on.
+    pub(crate) fn write_at(&mut self, at: usize, from: &[u8]) {
+        self.memory.write(BASE + at, from);
+    }
+
+    /// Takes every page back to closed with the content of its source. Base pages are gone too.
+    pub(crate) fn wipe(&mut self) -> Result<(), HostError> {
+        discard(&self.memory, self.ledger.charged())?;
+        discard(&self.memory, self.ledger.base())?;
+        if let Some(layout) = &self.mapped {
+            for region in layout.regions() {
+                close(&self.memory, region.range(), self.ledger.charged())?;
+            }
+        }
+        self.ledger.clear();
+        Ok(())
+    }
+
+    /// Zeroes what a machine may have left in the context.
+    pub(crate) fn clear_context(&mut self) -> Result<(), HostError> {
+        // The page next to the base is the one in use: zeroing it is cheaper than a new fault.
+        let rest = CONTEXT_SIZE - PAGE_SIZE;
+        self.memory.zero(GUARD_SIZE + rest, PAGE_SIZE);
+        self.memory.discard(GUARD_SIZE, rest)
+    }
+}
+
+/// Drops the content of `pages` and of clean pages in small gaps between them.
+fn discard(memory: &Reservation, pages: &PageSet) -> Result<(), HostError> {
+    let mut runs = pages.runs().peekable();
+    while let Some(first) = runs.next() {
+        let mut end = first.end();
+        while let Some(next) = runs.next_if(|next| next.start() - end <= COALESCE) {
+            end = next.end();
+        }
+        let range = PageRange::between(first.start(), end);
+        memory.discard(BASE + range.byte_start(), range.byte_len())?;
+    }
+    Ok(())
+}
+
+/// Closes whatever is writable in `range`, given that only `writable` pages are.
+fn close(memory: &Reservation, range: PageRange, writable: &PageSet) -> Result<(), HostError> {
+    let Some(first) = writable.next_run(range) else {
+        return Ok(());
+    };
+    let mut last = first;
+    while let Some(run) = writable.next_run(PageRange::between(last.end(), range.end())) {
+        last = run;
+    }
+    let dirty = PageRange::between(first.start(), last.end());
+    protect(memory, dirty, Protection::Read)
+}
+
+/// Where the parts of an attached window lie in the host.
+#[derive(Clone, Copy, Debug)]
+pub struct WindowView {
+    base: NonNull<u8>,
+    context: NonNull<u8>,
+}
+
+impl WindowView {
+    pub(crate) fn of(window: &Window) -> Self {
+        Self {
+            base: window.base(),
+            context: window.context(),
+        }
+    }
+
+    /// The host address of guest address 0. Addresses up to 2^32 + [`GUARD_SIZE`] further on belong
+    /// to the window; the guest's pages among them may be read, and written where charged or open.
+    pub const fn base(self) -> *mut u8 {
+        self.base.as_ptr()
+    }
+
+    /// The lowest byte of the context: [`CONTEXT_SIZE`] zeroed, readable and writable bytes that
+    /// end at [`base`](Self::base).
+    pub const fn context(self) -> NonNull<u8> {
+        self.context
+    }
+
+    /// Every host address that a guest access can fault at: the guest's memory and the guard above.
+    pub fn fault_range(self) -> Range<HostAddr> {
+        let base = HostAddr::of(self.base().cast_const());
+        let span = ADDRESS_SPACE as usize + GUARD_SIZE;
+        base..HostAddr::new(base.value() + span)
+    }
+}
