@@ -1,10 +1,4 @@
 //! Putting an image together: what a linker calls.
-//!
-//! An image has no room for symbol names; a linker keeps those beside it and
-//! names endpoints by this rule. The start symbol is the endpoint `[00]`, which a
-//! caller reaches with the simplest selector. Every further exported entry gets
-//! the key of the next index, in the order of export. The stack pointer is an
-//! initial register of the endpoint: slot 1 holds the top of the stack mapping.
 
 use std::sync::Arc;
 
@@ -25,6 +19,12 @@ const STACK_POINTER: Slot = match Slot::new(1) {
 ///
 /// Slots and endpoints may be added in any order and are sorted by key; the
 /// order of mappings, gas slots and quota slots is kept, for it has a meaning.
+///
+/// An image has no room for symbol names. A linker keeps those beside it and names
+/// endpoints by this rule: the start symbol is the endpoint `[00]`, which a caller
+/// reaches with the simplest selector; every further exported entry gets the key of
+/// the next index, in the order of export ([`Key::endpoint`]). The stack pointer is
+/// an initial register of the endpoint: slot 1 holds the top of the stack mapping.
 ///
 /// ```
 /// use rivet_image::{Data, EndpointDef, ImageBuilder, Key, Mapping, Source};

@@ -15,7 +15,6 @@ pub struct ImageError {
     /// Where in the image.
     pub at: Place,
     /// Which rule, with the offending value.
-    #[source]
     pub rule: Rule,
 }
 

@@ -124,3 +124,95 @@ pub(crate) fn container(fields: &[Digest]) -> Digest {
 pub(crate) fn union(selector: u8, root: Digest) -> Digest {
     node(root, number(selector.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use libssz_merkle::{Sha2Hasher, merkleize, mix_in_length, mix_in_selector};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn leaf(byte: u8) -> Digest {
+        Digest::new([byte; 32])
+    }
+
+    #[test]
+    fn zero_subtrees_have_the_published_roots() {
+        // SHA-256 of 64 zero bytes, and of twice that hash.
+        assert_eq!(
+            ZERO_ROOTS[1].to_string(),
+            "f5a5fd42d16a20302798ef6ed309979b43003d2320d9f0e8ea9831a92759fb4b"
+        );
+        assert_eq!(
+            ZERO_ROOTS[2].to_string(),
+            "db56114e00fdd4c1f85c892bf35ac9a89289aaecb1ebd0a96cde606a748b5d71"
+        );
+    }
+
+    #[test]
+    fn trees_are_folded_as_by_hand() {
+        let [a, b, c] = [leaf(1), leaf(2), leaf(3)];
+        let zero = Digest::ZERO;
+        let three = node(node(a, b), node(c, zero));
+        assert_eq!(container(&[a]), a);
+        assert_eq!(container(&[a, b]), node(a, b));
+        assert_eq!(container(&[a, b, c]), three);
+        assert_eq!(sparse(2, &[(0, a), (1, b), (2, c)]), three);
+        assert_eq!(
+            sparse(3, &[(6, a)]),
+            node(
+                node(node(zero, zero), node(zero, zero)),
+                node(node(zero, zero), node(a, zero))
+            )
+        );
+        assert_eq!(sparse(0, &[(0, a)]), a);
+        assert_eq!(sparse(0, &[]), zero);
+        assert_eq!(union(1, a), node(a, number(1)));
+        let mut one = [0; 32];
+        (one[0], one[1]) = (0x34, 0x12);
+        assert_eq!(number(0x1234), Digest::new(one));
+    }
+
+    proptest! {
+        #[test]
+        fn lists_have_the_roots_of_an_independent_merkleiser(
+            leaves in prop::collection::vec(any::<[u8; 32]>(), 0..40),
+        ) {
+            let tree = merkleize(&Sha2Hasher, &leaves, Some(1 << 32));
+            let expected = mix_in_length(&Sha2Hasher, &tree, leaves.len());
+            prop_assert_eq!(list(&leaves, |&leaf| Digest::new(leaf)), Digest::new(expected));
+        }
+
+        #[test]
+        fn bytes_have_the_root_of_an_independent_merkleiser(
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let chunks = libssz_merkle::pack(&bytes);
+            let tree = merkleize(&Sha2Hasher, &chunks, Some(1 << 27));
+            let expected = mix_in_length(&Sha2Hasher, &tree, bytes.len());
+            prop_assert_eq!(byte_list(&bytes), Digest::new(expected));
+        }
+
+        #[test]
+        fn sparse_trees_have_the_root_of_the_dense_one(
+            level in 0..8u32,
+            present in prop::collection::btree_map(0..256u64, any::<[u8; 32]>(), 0..20),
+        ) {
+            let size = 1 << level;
+            let mut leaves = vec![[0; 32]; size];
+            let mut sparse_leaves = Vec::new();
+            for (index, leaf) in present.into_iter().filter(|&(at, _)| at < size as u64) {
+                leaves[index as usize] = leaf;
+                sparse_leaves.push((index, Digest::new(leaf)));
+            }
+            let expected = merkleize(&Sha2Hasher, &leaves, Some(size));
+            prop_assert_eq!(sparse(level, &sparse_leaves), Digest::new(expected));
+        }
+
+        #[test]
+        fn unions_mix_in_the_selector(root in any::<[u8; 32]>(), selector in any::<u8>()) {
+            let expected = mix_in_selector(&Sha2Hasher, &root, selector);
+            prop_assert_eq!(union(selector, Digest::new(root)), Digest::new(expected));
+        }
+    }
+}
