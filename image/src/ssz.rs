@@ -291,3 +291,39 @@ impl<'a> Bytes<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Width::{Fixed, Variable};
+    use super::*;
+
+    #[test]
+    fn a_container_of_fixed_parts_fills_its_range() {
+        let parts = |bytes| Bytes::input(bytes).fields([Fixed(1), Fixed(2)]);
+        let [a, b] = parts(&[1, 2, 3]).ok().unwrap();
+        assert_eq!((a.number(), b.number()), (1, 0x0302));
+        let trailing = Defect::Trailing { byte: 3, extra: 1 };
+        assert_eq!(parts(&[1, 2, 3, 4]).err(), Some(trailing));
+        let short = Defect::TooShort {
+            byte: 0,
+            have: 2,
+            need: 3,
+        };
+        assert_eq!(parts(&[1, 2]).err(), Some(short));
+    }
+
+    #[test]
+    fn defects_of_inner_values_name_the_byte_of_the_input() {
+        let wire = [7, 5, 0, 0, 0, 2];
+        let [_, union] = Bytes::input(&wire)
+            .fields([Fixed(1), Variable])
+            .ok()
+            .unwrap();
+        let defect = Defect::Selector {
+            byte: 5,
+            selector: 2,
+            arms: 2,
+        };
+        assert_eq!(union.union(2).err(), Some(defect));
+    }
+}

@@ -101,6 +101,16 @@ fn check_5_a_path_has_1_to_8_steps() {
 }
 
 #[test]
+fn check_5_a_path_that_is_too_long_is_refused_before_its_keys_are_read() {
+    let mut mapping = ephemeral(BASE, 4096);
+    mapping.source = RawSource::Persistent(vec![vec![5; 65]; 9]);
+    refused(
+        &with(|raw| raw.memory_mappings = vec![mapping]),
+        "memory_mappings[0].source: slot path has 9 steps: it needs 1 to 8",
+    );
+}
+
+#[test]
 fn check_5_a_mapping_is_pinned_iff_the_first_step_is_a_pinned_key() {
     let raw = with(|raw| {
         raw.pinned_slots = vec![entry(&[3], RawPinned::Data(data(0, &[])))];

@@ -79,3 +79,24 @@ fn a_builder_refuses_what_a_reader_refuses() {
     let scratchpad = ImageBuilder::new([]).initial(Key::scratchpad(), Data::default());
     assert_eq!(scratchpad.build().unwrap_err().rule, Rule::Scratchpad);
 }
+
+#[test]
+fn a_builder_takes_endpoints_and_slots_in_any_order() {
+    let at = |pc| EndpointDef::at(Pc::new(pc));
+    let zeros = |pages: u64| Data::zeros(pages * 4096).unwrap();
+    let ascending = ImageBuilder::new([0; 4])
+        .endpoint(Key::byte(1), at(0))
+        .endpoint(Key::byte(2), at(2))
+        .pinned(Key::byte(3), zeros(3))
+        .pinned(Key::byte(4), zeros(4))
+        .initial(Key::byte(5), zeros(5))
+        .initial(Key::byte(6), zeros(6));
+    let descending = ImageBuilder::new([0; 4])
+        .initial(Key::byte(6), zeros(6))
+        .initial(Key::byte(5), zeros(5))
+        .pinned(Key::byte(4), zeros(4))
+        .pinned(Key::byte(3), zeros(3))
+        .endpoint(Key::byte(2), at(2))
+        .endpoint(Key::byte(1), at(0));
+    assert_eq!(descending.build().unwrap(), ascending.build().unwrap());
+}
