@@ -1,0 +1,210 @@
+//! The execution loop of ISA §11.4.
+
+use crate::cache::{Cache, Edge, Entry, Id, Position};
+use crate::exec::{Cpu, Step, Stop};
+use crate::memory::Memory;
+use crate::program::Program;
+use crate::trace::{Tracer, View};
+use core::fmt;
+use rivet_isa::{Exit, Gas, Payment, Pc, Regs};
+
+/// What a run works on besides memory (ISA §3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct State {
+    /// The fifteen registers.
+    pub regs: Regs,
+    /// Where the run starts or resumes; after it, as ISA §11.1 says for each exit.
+    pub pc: Pc,
+    /// Remaining gas.
+    pub gas: Gas,
+}
+
+/// A run that could not go on for reasons outside the guest. Not an exit: the state and the
+/// memory have no meaning afterwards.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RunError<E> {
+    /// Guest memory failed.
+    Memory(E),
+    /// A store cost more gas than the block had reserved: the memory charges more for a page than
+    /// the largest page price the program was built with.
+    Reserve {
+        /// Gas left at the store.
+        gas: u64,
+        /// What the store costs.
+        charge: u64,
+    },
+}
+
+impl<E: fmt::Display> fmt::Display for RunError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(error) => error.fmt(f),
+            Self::Reserve { gas, charge } => write!(
+                f,
+                "a store costs {charge} gas and {gas} is left, although its block passed the \
+                 gate; build the program with the page prices of its memory"
+            ),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for RunError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Memory(error) => Some(error),
+            Self::Reserve { .. } => None,
+        }
+    }
+}
+
+/// Runs until an exit. Calls are never serviced here: `ecalli` and `ecall.jar` exit with
+/// [`Payment::Unpaid`], pc behind the call and gas untouched (gas §9.4).
+pub fn run<M: Memory>(
+    program: &Program,
+    state: &mut State,
+    memory: &mut M,
+) -> Result<Exit, RunError<M::Error>> {
+    run_traced(program, state, memory, &mut ())
+}
+
+/// [`run`] with a tracer.
+pub fn run_traced<M: Memory, T: Tracer>(
+    program: &Program,
+    state: &mut State,
+    memory: &mut M,
+    tracer: &mut T,
+) -> Result<Exit, RunError<M::Error>> {
+    loop {
+        if let Some(exit) = drive::<M, T, ENDLESS>(program, state, memory, tracer)? {
+            return Ok(exit);
+        }
+    }
+}
+
+/// Runs exactly one block. `None`: it completed and `state.pc` is the start of the next block.
+/// As many calls as it takes to get an exit are one [`run`].
+pub fn run_block<M: Memory>(
+    program: &Program,
+    state: &mut State,
+    memory: &mut M,
+) -> Result<Option<Exit>, RunError<M::Error>> {
+    drive::<M, (), ONE_BLOCK>(program, state, memory, &mut ())
+}
+
+const ENDLESS: bool = false;
+const ONE_BLOCK: bool = true;
+
+fn drive<M: Memory, T: Tracer, const ONE: bool>(
+    program: &Program,
+    state: &mut State,
+    memory: &mut M,
+    tracer: &mut T,
+) -> Result<Option<Exit>, RunError<M::Error>> {
+    let mut cache = program.check_out();
+    let Some(entry) = cache.block(program, state.pc) else {
+        program.check_in(cache);
+        return Ok(Some(Exit::Panic));
+    };
+    let mut cpu = Cpu::new(&state.regs, state.gas.value(), memory);
+    let end = blocks::<M, T, ONE>(program, &mut cache, &mut cpu, entry, tracer);
+    state.regs = cpu.registers.to_regs();
+    state.gas = Gas::new(cpu.gas).expect("gas only falls during a run");
+    program.check_in(cache);
+    let (pc, exit) = end?;
+    state.pc = pc;
+    Ok(exit)
+}
+
+type Ending<E> = Result<(Pc, Option<Exit>), RunError<E>>;
+
+/// Runs from entry `id` to an exit or, if `ONE`, to the end of its block.
+#[inline(always)]
+fn blocks<M: Memory, T: Tracer, const ONE: bool>(
+    program: &Program,
+    cache: &mut Cache,
+    cpu: &mut Cpu<'_, M>,
+    mut id: Id,
+    tracer: &mut T,
+) -> Ending<M::Error> {
+    loop {
+        let entry = cache.entry(id);
+        if cpu.gas < entry.gate {
+            return exit(u64::from(entry.start), Exit::OutOfGas);
+        }
+        cpu.gas -= entry.cost;
+        if entry.position == Position::Start {
+            let view = View::new(&cpu.registers, cpu.gas);
+            tracer.block(Pc::new(u64::from(entry.start)), view);
+        }
+        let (step, at) = body(cache, &entry, cpu, tracer);
+        let next = match step {
+            Step::Next if entry.next != Id::NONE => entry.next,
+            Step::Taken(_) if entry.taken != Id::NONE => entry.taken,
+            Step::Next => {
+                let to = Pc::new(u64::from(entry.end));
+                match cache.follow(program, id, Edge::Next, to) {
+                    Some(id) => id,
+                    None => return exit(to.value(), Exit::Panic),
+                }
+            }
+            Step::Taken(offset) => {
+                // A target below 0 wraps to a pc far above any start.
+                let to = Pc::new(at).plus(i64::from(offset) as u64);
+                match cache.follow(program, id, Edge::Taken, to) {
+                    Some(id) => id,
+                    None => return exit(at, Exit::Panic),
+                }
+            }
+            Step::Indirect(to) => match cache.find(to) {
+                Some(id) => id,
+                None => match cache.block(program, Pc::new(to)) {
+                    Some(id) => id,
+                    None => return exit(at, Exit::Panic),
+                },
+            },
+            Step::Stop(stop) => return stopped(stop, at, u64::from(entry.end)),
+        };
+        id = next;
+        if ONE && cache.entry(id).position == Position::Start {
+            return Ok((Pc::new(u64::from(cache.entry(id).start)), None));
+        }
+    }
+}
+
+/// Executes the instructions of an entry; with the result, the offset of the one that gave it.
+#[inline(always)]
+fn body<M: Memory, T: Tracer>(
+    cache: &Cache,
+    entry: &Entry,
+    cpu: &mut Cpu<'_, M>,
+    tracer: &mut T,
+) -> (Step<M::Error>, u64) {
+    let (insts, pcs) = cache.body(entry);
+    cpu.link = entry.end;
+    for (inst, pc) in insts.iter().zip(pcs) {
+        let view = View::new(&cpu.registers, cpu.gas);
+        tracer.instruction(Pc::new(u64::from(*pc)), *inst, view);
+        cpu.pc = *pc;
+        match inst.visit(cpu) {
+            Step::Next => {}
+            step => return (step, u64::from(*pc)),
+        }
+    }
+    (Step::Next, u64::from(entry.end))
+}
+
+fn exit<E>(pc: u64, exit: Exit) -> Ending<E> {
+    Ok((Pc::new(pc), Some(exit)))
+}
+
+fn stopped<E>(stop: Stop<E>, pc: u64, next_pc: u64) -> Ending<E> {
+    let payment = Payment::Unpaid;
+    match stop {
+        Stop::Panic => exit(pc, Exit::Panic),
+        Stop::Trap => exit(pc, Exit::Trap),
+        Stop::Fault(page) => exit(pc, Exit::PageFault { page }),
+        Stop::HostCall(selector) => exit(next_pc, Exit::HostCall { selector, payment }),
+        Stop::KernelCall => exit(next_pc, Exit::Ecall { payment }),
+        Stop::Failed(error) => Err(error),
+    }
+}
