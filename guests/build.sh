@@ -18,41 +18,44 @@ need ld.lld-22 lld-22
 
 case "${1:-}" in
     "") check= out=prebuilt ;;
-    --check) check=1 out=$(mktemp -d) && trap 'rm -rf "$out"' EXIT ;;
+    --check) check=1 out= ;;
     *) echo "usage: guests/build.sh [--check]" >&2 && exit 2 ;;
 esac
+build=$(mktemp -d)
+trap 'rm -rf "$build"' EXIT
+[ -z "$check" ] || out=$build/elf
 mkdir -p "$out"
 
-target=(--target=riscv64-unknown-elf -march=rv64emc_zba_zbb_zbs_zicond -mabi=lp64e
-    -mno-strict-align)
-compile=(-O2 -std=c17 -ffreestanding -nostdlibinc -ffunction-sections -fdata-sections
-    -Wall -Wextra -Werror "-ffile-prefix-map=$PWD=." -Irt/include)
-link=(-nostdlib -static "--ld-path=$(command -v ld.lld-22)" -Wl,-T,rt/pvm2.ld
-    -Wl,--gc-sections -Wl,--no-relax -Wl,--emit-relocs -Wl,--build-id=none)
-runtime=(rt/*.S rt/*.c)
+compile=(clang-22 @rt/compile.args -O2 -std=c17 -Wall -Wextra -Werror
+    "-ffile-prefix-map=$PWD=." -Irt/include)
+link=(clang-22 @rt/link.args "--ld-path=$(command -v ld.lld-22)" -Wl,-T,rt/pvm2.ld)
 
-# NAME MODEL SOURCE [FLAG...]
+for source in rt/*.S rt/*.c; do
+    "${compile[@]}" -c "$source" -o "$build/${source#rt/}.o"
+done
+
+# NAME SOURCE [FLAG...]
 guest() {
-    clang-22 "${target[@]}" "$2" "${compile[@]}" "${@:4}" "$3" "${runtime[@]}" "${link[@]}" \
-        -o "$out/$1.elf"
+    "${compile[@]}" "${@:3}" -c "$2" -o "$build/$1.guest"
+    "${link[@]}" "$build/$1.guest" "$build"/*.o -o "$out/$1.elf"
     chmod 644 "$out/$1.elf"
 }
 
 for source in c/*.c; do
     name=$(basename "$source" .c)
-    [ "$name" = native ] || guest "$name" -mcmodel=medany "$source"
+    [ "$name" = native ] || guest "$name" "$source"
 done
 
 # The other two forms of jump tables and of addresses, and debug information.
-guest bcvm-medlow -mcmodel=medlow c/bcvm.c
-guest bcvm-pic -mcmodel=medany c/bcvm.c -fpic
-guest threaded-pic -mcmodel=medany c/threaded.c -fpic
-guest linkage-medlow -mcmodel=medlow c/linkage.c
-guest linkage-pie -mcmodel=medany c/linkage.c -fpie
-guest vcall-medlow -mcmodel=medlow c/vcall.c
-guest vcall-debug -mcmodel=medany c/vcall.c -g
-guest sort-size -mcmodel=medany c/sort.c -Oz
-guest fsm-plain -mcmodel=medany c/fsm.c -O0
+guest bcvm-medlow c/bcvm.c -mcmodel=medlow
+guest bcvm-pic c/bcvm.c -fpic
+guest threaded-pic c/threaded.c -fpic
+guest linkage-medlow c/linkage.c -mcmodel=medlow
+guest linkage-pie c/linkage.c -fpie
+guest vcall-medlow c/vcall.c -mcmodel=medlow
+guest vcall-debug c/vcall.c -g
+guest sort-size c/sort.c -Oz
+guest fsm-plain c/fsm.c -O0
 
 if [ -n "$check" ]; then
     status=0

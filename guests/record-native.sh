@@ -12,7 +12,8 @@ trap 'rm -rf "$build"' EXIT
 
 # GUEST N -> exit, value, page and output as four columns
 record() {
-    read -r how what < <("$build/$1" "$2" 2>&1 >"$build/stdout")
+    "$build/$1" "$2" 2>"$build/result" >"$build/stdout"
+    read -r how what <"$build/result"
     local output
     output=$(od -An -v -c -w1 "$build/stdout" | sed -e 's/^ *//' -e 's/^$/ /' | tr -d '\n')
     case $how in
@@ -26,7 +27,7 @@ record() {
     printf '#guest\tn\texit\tvalue\tpage\tstdout\tbench_n\tbench_value\n'
     grep -v '^#' cases.tsv | while IFS=$'\t' read -r guest n bench; do
         # shellcheck disable=SC2086
-        ${CC:-cc} ${CFLAGS:--O2} -std=c17 "c/$guest.c" c/native.c -o "$build/$guest"
+        ${CC:-cc} ${CFLAGS:--O2} -std=c17 "c/$guest.c" c/native.c -o "$build/$guest" -lm
         printf '%s\t%s\t%s' "$guest" "$n" "$(record "$guest" "$n")"
         if [ "$bench" = 0 ]; then
             printf '\t-\t-\n'
