@@ -1,0 +1,265 @@
+//! The Rust side of a running program: everything that generated code does not do itself.
+
+use std::any::Any;
+
+use rivet_isa::{CODE_BASE, Exit, Flow as InstFlow, Gas, Op, PageIndex, Pc, Regs, decode};
+use rivet_paging::{Access, AccessLen, AddressSpace, Change, Denied, GuestAddr, HostError, Settle};
+
+use crate::chunk::{Site, SiteKind};
+use crate::context::Context;
+use crate::gate::SMALL_RESERVE;
+use crate::host::{Call, CallKind, Flow, Host};
+use crate::program::{Entry, Program};
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Left {
+    /// As the specification says, at this offset.
+    Exit(Exit, Pc),
+    /// In front of a block that is not translated: run it elsewhere and come back. Its gate has
+    /// not been passed.
+    Untranslated(Pc),
+}
+
+/// Why a run could not go on; nothing about the guest follows from it.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The machine cannot run generated code.
+    #[error(transparent)]
+    Unsupported(#[from] crate::Unsupported),
+    /// Guest memory is not in a window.
+    #[error("guest memory is not in a window: attach it first")]
+    NoWindow,
+    /// Guest memory failed outside of an access.
+    #[error(transparent)]
+    Memory(#[from] HostError),
+    /// An access is allowed but could not be made possible. Registers, gas and memory are as in
+    /// front of the instruction; its block has been paid for.
+    #[error("access at pc {}: {error}", pc.value())]
+    Access {
+        /// Offset of the load or store.
+        pc: Pc,
+        /// Why.
+        error: HostError,
+    },
+    /// Generated code faulted where no guest access is.
+    #[error("generated code faulted at {address:#x}, which is no guest access: report this")]
+    StrayFault {
+        /// Native address of the instruction.
+        address: u64,
+    },
+    /// Generated code asked for something that its tables do not know.
+    #[error("code of chunk {chunk} asked for an unknown service at {address:#x}: report this")]
+    UnknownSite {
+        /// Number of the chunk.
+        chunk: u64,
+        /// Native address of the request.
+        address: u64,
+    },
+    /// Gas left its domain, because charges were larger than reserves.
+    #[error("gas of {gas} is outside 0..2^63: report this")]
+    Gas {
+        /// The figure as a signed number.
+        gas: i64,
+    },
+}
+
+/// Where generated code goes on: a native address, or out.
+pub(crate) const LEAVE: u64 = 0;
+
+/// One run in progress.
+pub(crate) struct Activation<'a, H> {
+    pub(crate) program: &'a Program,
+    pub(crate) memory: &'a mut AddressSpace,
+    pub(crate) host: &'a mut H,
+    pub(crate) result: Option<Result<Left, RunError>>,
+    /// A panic of the host, to be continued behind the generated code's frames.
+    pub(crate) panic: Option<Box<dyn Any + Send>>,
+    /// GS base to be in force while the host runs; `None` if the host does not use it.
+    pub(crate) host_gs: Option<u64>,
+}
+
+impl Context {
+    /// Gas left when every charged page and no open page is paid.
+    pub(crate) fn gas_left(&self) -> u64 {
+        self.gas.wrapping_add(self.bias) as u64
+    }
+
+    /// Sets that figure, and the bias that goes with `open` charges.
+    pub(crate) fn set_gas(&mut self, gas: u64, open: u64) {
+        self.bias = open.saturating_add(SMALL_RESERVE) as i64;
+        self.gas = (gas as i64).wrapping_sub(self.bias);
+    }
+}
+
+impl<H: Host> Activation<'_, H> {
+    fn leave(&mut self, result: Result<Left, RunError>) -> u64 {
+        self.result = Some(result);
+        LEAVE
+    }
+
+    fn exit(&mut self, exit: Exit, pc: u32) -> u64 {
+        self.leave(Ok(Left::Exit(exit, Pc::new(u64::from(pc)))))
+    }
+
+    /// Pays for open pages that were written, so that gas is exact.
+    pub(crate) fn settle(&mut self, context: &mut Context, open: Settle) -> Result<(), HostError> {
+        if self.memory.open_charge() > 0 {
+            let charge = self.memory.settle(open)?;
+            let gas = context.gas_left().wrapping_sub(charge);
+            context.set_gas(gas, self.memory.open_charge());
+        }
+        Ok(())
+    }
+
+    /// A cold call of generated code.
+    pub(crate) fn service(&mut self, context: &mut Context) -> u64 {
+        let (chunk, address) = (context.chunk, context.site);
+        let found = self
+            .program
+            .chunk(chunk as usize)
+            .and_then(|c| Some((c, c.site(address)?)));
+        let Some((chunk, site)) = found else {
+            return self.leave(Err(RunError::UnknownSite { chunk, address }));
+        };
+        match site.kind {
+            SiteKind::QuickGate => {
+                context.gas = context.gas.wrapping_add(i64::from(site.cost));
+                self.gate(context, site, chunk.address_of(site.body))
+            }
+            SiteKind::LargeGate => self.gate(context, site, chunk.address_of(site.body)),
+            SiteKind::Panic => self.exit(Exit::Panic, site.pc),
+            SiteKind::Trap => self.exit(Exit::Trap, site.pc),
+            SiteKind::Interpret => self.leave(Ok(Left::Untranslated(Pc::new(u64::from(site.pc))))),
+            SiteKind::Resolve => self.go_to(site.pc, site.pc),
+            SiteKind::Indirect => self.jump_indirect(&mut context.regs, site.pc),
+        }
+    }
+
+    /// The exact gate of gas §4, after the quick one failed.
+    fn gate(&mut self, context: &mut Context, site: Site, body: u64) -> u64 {
+        if let Err(error) = self.settle(context, Settle::Close) {
+            return self.leave(Err(error.into()));
+        }
+        let (gas, cost) = (context.gas_left(), u64::from(site.cost));
+        if gas < cost.saturating_add(site.reserve) {
+            return self.exit(Exit::OutOfGas, site.pc);
+        }
+        context.set_gas(gas - cost, self.memory.open_charge());
+        body
+    }
+
+    /// A `jalr` whose table entry is empty. Its link register is not written yet.
+    fn jump_indirect(&mut self, regs: &mut Regs, pc: u32) -> u64 {
+        let Some(jump) = decode(self.program.code(), pc as usize) else {
+            return self.exit(Exit::Panic, pc);
+        };
+        let base = regs.get(jump.inst.rs1());
+        let target = base.wrapping_add(i64::from(jump.inst.imm()) as u64) & !1;
+        regs.set(jump.inst.rd(), CODE_BASE + u64::from(pc) + jump.len.bytes());
+        match (target as u32).checked_sub(CODE_BASE as u32) {
+            Some(offset) => self.go_to(offset, pc),
+            None => self.exit(Exit::Panic, pc),
+        }
+    }
+
+    /// Goes to the block at `target`, or panics at `from` if there is none.
+    fn go_to(&mut self, target: u32, from: u32) -> u64 {
+        match self.program.entry(Pc::new(u64::from(target))) {
+            Entry::Native(address) => u64::from(address),
+            Entry::Untranslated => self.leave(Ok(Left::Untranslated(Pc::new(u64::from(target))))),
+            Entry::NotAStart => self.exit(Exit::Panic, from),
+        }
+    }
+
+    /// A call of the guest; `false` to leave.
+    pub(crate) fn call(&mut self, context: &mut Context, pc: u32) -> bool {
+        if let Err(error) = self.settle(context, Settle::Keep) {
+            self.leave(Err(error.into()));
+            return false;
+        }
+        let kind = match decode(self.program.code(), pc as usize).map(|d| d.inst) {
+            Some(inst) if inst.flow() == InstFlow::HostCall => CallKind::Host(inst.imm() as u32),
+            _ => CallKind::Kernel,
+        };
+        let Some(mut gas) = Gas::new(context.gas_left()) else {
+            self.leave(Err(RunError::Gas {
+                gas: context.gas_left() as i64,
+            }));
+            return false;
+        };
+        let next_pc = Pc::new(u64::from(pc) + 4);
+        let regs = &mut context.regs;
+        let call = Call {
+            kind,
+            next_pc,
+            regs,
+            gas: &mut gas,
+            memory: &mut *self.memory,
+        };
+        let flow = self.host.call(call);
+        context.set_gas(gas.value(), self.memory.open_charge());
+        match flow {
+            Flow::Continue => true,
+            Flow::Stop(exit, pc) => {
+                self.result = Some(Ok(Left::Exit(exit, pc)));
+                false
+            }
+        }
+    }
+
+    /// A fault of the host instruction at `context.site`.
+    pub(crate) fn fault(&mut self, context: &mut Context) -> u64 {
+        let address = context.site;
+        let code = self.program.code();
+        let found = self.program.trap(address);
+        let found = found.and_then(|pc| Some((pc, access_of(code, pc, &context.regs)?)));
+        let Some((pc, (at, len, access))) = found else {
+            return self.leave(Err(RunError::StrayFault { address }));
+        };
+        let gas = context.gas_left();
+        let granted = self.memory.access_opening(at, len, access, gas);
+        match granted {
+            Ok(granted) if granted.change != Change::Nothing => {
+                context.set_gas(gas.wrapping_sub(granted.charge), self.memory.open_charge());
+                address
+            }
+            Ok(_) => {
+                let error = HostError::Unexplained { page: at.page() };
+                self.leave(Err(RunError::Access {
+                    pc: Pc::new(u64::from(pc)),
+                    error,
+                }))
+            }
+            Err(Denied::Fault(fault)) => match PageIndex::new(fault.page.value()) {
+                Some(page) => self.exit(Exit::PageFault { page }, pc),
+                None => self.leave(Err(RunError::StrayFault { address })),
+            },
+            Err(Denied::Host(error)) => self.leave(Err(RunError::Access {
+                pc: Pc::new(u64::from(pc)),
+                error,
+            })),
+        }
+    }
+}
+
+/// The access of the load or store at `pc`, from registers as before it.
+fn access_of(code: &[u8], pc: u32, regs: &Regs) -> Option<(GuestAddr, AccessLen, Access)> {
+    let inst = decode(code, pc as usize)?.inst;
+    let len = match inst.op() {
+        Op::Lb | Op::Lbu | Op::Sb => AccessLen::Byte,
+        Op::Lh | Op::Lhu | Op::Sh => AccessLen::Half,
+        Op::Lw | Op::Lwu | Op::Sw => AccessLen::Word,
+        Op::Ld | Op::Sd => AccessLen::Double,
+        _ => return None,
+    };
+    let address = regs
+        .get(inst.rs1())
+        .wrapping_add(i64::from(inst.imm()) as u64);
+    let access = if inst.op().is_store() {
+        Access::Write
+    } else {
+        Access::Read
+    };
+    Some((GuestAddr::wrapping(address), len, access))
+}

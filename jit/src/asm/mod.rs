@@ -1,0 +1,17 @@
+//! Writing x86-64 instructions.
+//!
+//! ```text
+//!  lower/*  ── verbs ──▶  Asm (x64.rs, memory.rs)  ── bytes ──▶  CodeBuffer  ──▶  code memory
+//!           ── dynasm! ────────────────────────────────────────▶
+//! ```
+//!
+//! Sequences over fixed registers are written with `dynasm!`. Forms whose registers are known
+//! only at translation time have verbs of their own, because dynasm encodes such operands in
+//! their longest form: a redundant REX and SIB byte in most instructions, two bytes in seven.
+
+mod buffer;
+mod memory;
+mod x64;
+
+pub(crate) use memory::{Load, Store};
+pub(crate) use x64::{Alu, Asm, BitOp, Cond, Count, F7, Host, Rel8, Rel32, Shift, ShiftX, Width};

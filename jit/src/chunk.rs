@@ -1,0 +1,114 @@
+//! What a translated chunk leaves behind besides its code.
+//!
+//! ```text
+//!   native code of a chunk
+//!   ├ blocks      gate, instructions; in guest order
+//!   ├ far jumps   conditional jumps to other chunks land here and go through the table
+//!   ├ thunk       notes the chunk's number and jumps to the service stub
+//!   └ cold calls  `call thunk`, five bytes each: the return address says which site it was
+//! ```
+
+use crate::memory::Code;
+
+/// Bytes of one cold call.
+pub(crate) const COLD_CALL: u32 = 5;
+
+/// What a cold call is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SiteKind {
+    /// The quick gate failed after it deducted the cost.
+    QuickGate,
+    /// The gate that compares before it deducts failed.
+    LargeGate,
+    /// End with Panic at `pc`.
+    Panic,
+    /// End with Trap at `pc`.
+    Trap,
+    /// The `jalr` at `pc` found no entry for its target.
+    Indirect,
+    /// A direct transfer to `pc` found no entry.
+    Resolve,
+    /// The block at `pc` is not translated: somebody else has to run it.
+    Interpret,
+}
+
+/// A cold call: why, and for which code offset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Site {
+    pub(crate) kind: SiteKind,
+    pub(crate) pc: u32,
+    /// For gates: offset in the native code of the first instruction behind the gate.
+    pub(crate) body: u32,
+    /// For gates: what the block costs.
+    pub(crate) cost: u32,
+    /// For gates: what the block reserves.
+    pub(crate) reserve: u64,
+}
+
+impl Site {
+    /// A site that needs nothing but its offset.
+    pub(crate) fn plain(kind: SiteKind, pc: u32) -> Self {
+        Self {
+            kind,
+            pc,
+            body: 0,
+            cost: 0,
+            reserve: 0,
+        }
+    }
+}
+
+/// A host instruction that touches guest memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Trap {
+    /// Its offset in the native code.
+    pub(crate) native: u32,
+    /// Offset of its guest instruction.
+    pub(crate) pc: u32,
+}
+
+/// The side tables of a chunk.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct SideTables {
+    /// Offset of the first cold call.
+    pub(crate) cold: u32,
+    /// One per cold call, in order.
+    pub(crate) sites: Box<[Site]>,
+    /// Ascending by native offset.
+    pub(crate) traps: Box<[Trap]>,
+    /// Guest bytes translated.
+    pub(crate) guest_bytes: u32,
+    /// Guest instructions translated.
+    pub(crate) instructions: u32,
+}
+
+/// A chunk whose code is published. Dropping it gives the code memory back.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) code: Code,
+    pub(crate) tables: SideTables,
+}
+
+impl Chunk {
+    /// The site whose cold call returns to native address `address`.
+    pub(crate) fn site(&self, address: u64) -> Option<Site> {
+        let offset = u32::try_from(address.checked_sub(u64::from(self.code.address()))?).ok()?;
+        let index = (offset.checked_sub(self.tables.cold)? / COLD_CALL).checked_sub(1)?;
+        self.tables.sites.get(index as usize).copied()
+    }
+
+    /// Code offset of the guest instruction whose access is at native address `address`.
+    pub(crate) fn trap(&self, address: u64) -> Option<u32> {
+        let offset = u32::try_from(address.checked_sub(u64::from(self.code.address()))?).ok()?;
+        let traps = &self.tables.traps;
+        let found = traps
+            .binary_search_by_key(&offset, |trap| trap.native)
+            .ok()?;
+        Some(traps[found].pc)
+    }
+
+    /// Native address of the code at `offset` of this chunk.
+    pub(crate) fn address_of(&self, offset: u32) -> u64 {
+        u64::from(self.code.address()) + u64::from(offset)
+    }
+}

@@ -1,0 +1,240 @@
+//! Branches and jumps (ISA §6.3, §6.4, §8).
+//!
+//! A static target is a block of this chunk (a direct jump), a block of another chunk (a direct
+//! jump if that chunk is translated, else through its entry in the dispatch table), or no start
+//! at all (a cold call that panics with the own pc, if it is ever taken).
+//!
+//! ```text
+//!  jalr:   lea   edx, [rs1 + imm - CODE_BASE]     the target's offset, modulo 2^32
+//!          and   edx, -2
+//!          cmp   edx, limit
+//!          cmovae rdx, clamp                      speculation stays inside the table
+//!          mov   edx, [table + 2·rdx]
+//!          test  edx, edx
+//!          jz    cold                             not a start, or not translated yet
+//!          mov   rd, link
+//!          jmp   rdx
+//! ```
+//!
+//! The link register is written after the check, so that the cold path still sees rs1 when rd is
+//! the same register; it writes the link itself.
+
+use dynasmrt::{DynasmApi as _, dynasm};
+use rivet_isa::{B, CODE_BASE, I, J, Reg};
+
+use super::{Link, Lower, Lowering, Target, Targets};
+use crate::abi::{Home, SCRATCH, home};
+use crate::asm::{Alu, Cond, Width};
+use crate::chunk::{Site, SiteKind};
+use crate::context::{field, slot_field};
+
+impl<T: Targets> Lower<'_, T> {
+    /// `if rs1 cond rs2 go to pc + imm`
+    pub(super) fn branch(&mut self, o: B, cond: Cond) {
+        let target = i64::from(self.this.step.pc) + i64::from(o.imm);
+        match self.this.compare(o.rs1, o.rs2, cond) {
+            Outcome::Never => {}
+            Outcome::Always => self.jump_to(target),
+            Outcome::If(cond) => self.jump_if(cond, target),
+        }
+    }
+
+    fn jump_if(&mut self, cond: Cond, target: i64) {
+        let this = &mut *self.this;
+        match self.targets.find(target) {
+            Target::Behind(offset) => this.asm.jump_back(Some(cond), offset),
+            Target::Ahead => {
+                let hole = this.asm.jump_if(cond);
+                this.ahead.push(Link {
+                    hole,
+                    to: target as u32,
+                });
+            }
+            Target::Native(address) => {
+                let hole = this.asm.jump_if(cond);
+                this.outside.push(Link { hole, to: address });
+            }
+            Target::Table => {
+                let hole = this.asm.jump_if(cond);
+                this.far.push(Link {
+                    hole,
+                    to: target as u32,
+                });
+            }
+            Target::Nowhere => {
+                let hole = this.asm.jump_if(cond);
+                this.cold.push(Link {
+                    hole,
+                    to: Site::plain(SiteKind::Panic, this.step.pc),
+                });
+            }
+        }
+    }
+
+    /// `rd = link; go to pc + imm`
+    pub(super) fn jump_and_link(&mut self, o: J) {
+        self.this.write_link(o.rd);
+        self.jump_to(i64::from(self.this.step.pc) + i64::from(o.imm));
+    }
+
+    /// Unconditional transfer to a code offset.
+    pub(crate) fn jump_to(&mut self, target: i64) {
+        let this = &mut *self.this;
+        match self.targets.find(target) {
+            Target::Behind(offset) => this.asm.jump_back(None, offset),
+            Target::Ahead => {
+                let hole = this.asm.jump();
+                this.ahead.push(Link {
+                    hole,
+                    to: target as u32,
+                });
+            }
+            Target::Native(address) => {
+                let hole = this.asm.jump();
+                this.outside.push(Link { hole, to: address });
+            }
+            Target::Table => this.jump_through_table(target as u32),
+            Target::Nowhere => this.jump_cold(Site::plain(SiteKind::Panic, this.step.pc)),
+        }
+    }
+
+    /// `rd = link; go to (rs1 + imm) & !1`
+    pub(super) fn jump_indirect(&mut self, o: I) {
+        let this = &mut *self.this;
+        let table = this.constants.table as i32;
+        let limit = this.constants.limit as i32;
+        let disp = o.imm.wrapping_sub(CODE_BASE as i32);
+        match home(o.rs1) {
+            Home::Host(base) => this.asm.lea(Width::W32, SCRATCH, base, disp),
+            Home::Context(slot) => {
+                this.asm.load_context(SCRATCH, slot_field(slot));
+                this.asm.lea(Width::W32, SCRATCH, SCRATCH, disp);
+            }
+            Home::Zero => this.asm.mov_imm(SCRATCH, u64::from(disp as u32)),
+        }
+        dynasm!(this.asm.code
+            ; .arch x64
+            ; and edx, BYTE -2
+            ; cmp edx, limit
+            ; gs cmovae rdx, [DWORD field!(clamp)]
+            ; mov edx, [DWORD rdx * 2 + table]
+            ; test edx, edx
+        );
+        let hole = this.asm.jump_if(Cond::Equal);
+        this.cold.push(Link {
+            hole,
+            to: Site::plain(SiteKind::Indirect, this.step.pc),
+        });
+        this.write_link(o.rd);
+        dynasm!(this.asm.code ; .arch x64 ; jmp rdx);
+    }
+}
+
+impl Lowering {
+    /// `rd = address of the next instruction`, without touching rdx or the flags.
+    fn write_link(&mut self, rd: Reg) {
+        let link = CODE_BASE as u32 + self.step.next_pc();
+        match home(rd) {
+            Home::Zero => {}
+            Home::Host(d) => self.asm.mov_imm(d, u64::from(link)),
+            Home::Context(slot) => {
+                let field = slot_field(slot);
+                dynasm!(self.asm.code ; .arch x64 ; gs mov QWORD [DWORD field], link as i32);
+            }
+        }
+    }
+
+    /// Jump to a block of another chunk, which may not be translated when this runs.
+    pub(crate) fn jump_through_table(&mut self, target: u32) {
+        let entry = self.constants.table.wrapping_add(2 * target) as i32;
+        dynasm!(self.asm.code
+            ; .arch x64
+            ; mov edx, [DWORD entry]
+            ; test edx, edx
+        );
+        let hole = self.asm.jump_if(Cond::Equal);
+        self.cold.push(Link {
+            hole,
+            to: Site::plain(SiteKind::Resolve, target),
+        });
+        dynasm!(self.asm.code ; .arch x64 ; jmp rdx);
+    }
+
+    /// Unconditional jump to a cold call.
+    pub(crate) fn jump_cold(&mut self, site: Site) {
+        let hole = self.asm.jump();
+        self.cold.push(Link { hole, to: site });
+    }
+
+    /// Sets the flags for `a cond b` and says which condition to test.
+    fn compare(&mut self, a: Reg, b: Reg, cond: Cond) -> Outcome {
+        match (home(a), home(b)) {
+            (Home::Zero, Home::Zero) => with_equal_operands(cond),
+            (_, Home::Zero) => {
+                let a = self.in_register(a);
+                match cond {
+                    Cond::Below => return Outcome::Never,
+                    Cond::AboveEqual => return Outcome::Always,
+                    _ => {}
+                }
+                self.asm.test(Width::W64, a, a);
+                Outcome::If(match cond {
+                    Cond::Less => Cond::Sign,
+                    Cond::GreaterEqual => Cond::NotSign,
+                    same => same,
+                })
+            }
+            (Home::Zero, _) => {
+                let b = self.in_register(b);
+                self.asm.test(Width::W64, b, b);
+                Outcome::If(match cond {
+                    Cond::Less => Cond::Greater,
+                    Cond::GreaterEqual => Cond::LessEqual,
+                    Cond::Below => Cond::NotEqual,
+                    Cond::AboveEqual => Cond::Equal,
+                    same => same,
+                })
+            }
+            (_, Home::Host(b)) => {
+                let a = self.in_register(a);
+                self.asm.alu(Width::W64, Alu::Cmp, a, b);
+                Outcome::If(cond)
+            }
+            (_, Home::Context(slot)) => {
+                let a = self.in_register(a);
+                self.asm.alu_context(Alu::Cmp, a, slot_field(slot));
+                Outcome::If(cond)
+            }
+        }
+    }
+
+    /// A host register with the value of `reg`, which is not x0.
+    fn in_register(&mut self, reg: Reg) -> crate::asm::Host {
+        match home(reg) {
+            Home::Host(host) => host,
+            Home::Context(slot) => {
+                self.asm.load_context(SCRATCH, slot_field(slot));
+                SCRATCH
+            }
+            Home::Zero => {
+                self.asm.mov_imm(SCRATCH, 0);
+                SCRATCH
+            }
+        }
+    }
+}
+
+/// What a comparison comes down to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Outcome {
+    Never,
+    Always,
+    If(Cond),
+}
+
+fn with_equal_operands(cond: Cond) -> Outcome {
+    match cond {
+        Cond::Equal | Cond::GreaterEqual | Cond::AboveEqual => Outcome::Always,
+        _ => Outcome::Never,
+    }
+}

@@ -1,0 +1,428 @@
+//! The base instruction set (ISA §6.3–6.9, §6.12); memory and control flow have files of their own.
+
+use rivet_isa::{B, CODE_BASE, I, I5, I6, J, N, R, S, U, VisitI};
+
+use super::{Lower, Targets};
+use crate::asm::{Alu, Asm, Cond, F7, Host, Load, Shift, ShiftX, Store, Width};
+
+impl<T: Targets> VisitI for Lower<'_, T> {
+    fn lui(&mut self, o: U) {
+        self.this.constant(o.rd, i64::from(o.imm) as u64);
+    }
+
+    fn auipc(&mut self, o: U) {
+        let base = CODE_BASE + u64::from(self.this.step.pc);
+        self.this
+            .constant(o.rd, base.wrapping_add(i64::from(o.imm) as u64));
+    }
+
+    fn jal(&mut self, o: J) {
+        self.jump_and_link(o);
+    }
+
+    fn jalr(&mut self, o: I) {
+        self.jump_indirect(o);
+    }
+
+    fn beq(&mut self, o: B) {
+        self.branch(o, Cond::Equal);
+    }
+
+    fn bne(&mut self, o: B) {
+        self.branch(o, Cond::NotEqual);
+    }
+
+    fn blt(&mut self, o: B) {
+        self.branch(o, Cond::Less);
+    }
+
+    fn bge(&mut self, o: B) {
+        self.branch(o, Cond::GreaterEqual);
+    }
+
+    fn bltu(&mut self, o: B) {
+        self.branch(o, Cond::Below);
+    }
+
+    fn bgeu(&mut self, o: B) {
+        self.branch(o, Cond::AboveEqual);
+    }
+
+    fn lb(&mut self, o: I) {
+        self.this.load(Load::S8, o);
+    }
+
+    fn lh(&mut self, o: I) {
+        self.this.load(Load::S16, o);
+    }
+
+    fn lw(&mut self, o: I) {
+        self.this.load(Load::S32, o);
+    }
+
+    fn ld(&mut self, o: I) {
+        self.this.load(Load::U64, o);
+    }
+
+    fn lbu(&mut self, o: I) {
+        self.this.load(Load::U8, o);
+    }
+
+    fn lhu(&mut self, o: I) {
+        self.this.load(Load::U16, o);
+    }
+
+    fn lwu(&mut self, o: I) {
+        self.this.load(Load::U32, o);
+    }
+
+    fn sb(&mut self, o: S) {
+        self.this.store(Store::B8, o);
+    }
+
+    fn sh(&mut self, o: S) {
+        self.this.store(Store::B16, o);
+    }
+
+    fn sw(&mut self, o: S) {
+        self.this.store(Store::B32, o);
+    }
+
+    fn sd(&mut self, o: S) {
+        self.this.store(Store::B64, o);
+    }
+
+    fn addi(&mut self, o: I) {
+        if o.rs1.is_zero() {
+            return self.this.constant(o.rd, i64::from(o.imm) as u64);
+        }
+        self.this.two(o.rd, o.rs1, |asm, d, a| {
+            if o.imm == 0 {
+                asm.mov(Width::W64, d, a);
+            } else {
+                add_imm(asm, Width::W64, d, a, o.imm);
+            }
+        });
+    }
+
+    fn slti(&mut self, o: I) {
+        self.this.two(o.rd, o.rs1, |asm, d, a| {
+            set_if_imm(asm, Cond::Less, d, a, o.imm)
+        });
+    }
+
+    fn sltiu(&mut self, o: I) {
+        self.this.two(o.rd, o.rs1, |asm, d, a| {
+            set_if_imm(asm, Cond::Below, d, a, o.imm)
+        });
+    }
+
+    fn xori(&mut self, o: I) {
+        self.this.two(o.rd, o.rs1, |asm, d, a| {
+            asm.mov(Width::W64, d, a);
+            if o.imm == -1 {
+                asm.unary(Width::W64, F7::Not, d);
+            } else {
+                asm.alu_imm(Width::W64, Alu::Xor, d, o.imm);
+            }
+        });
+    }
+
+    fn ori(&mut self, o: I) {
+        self.this.two(o.rd, o.rs1, |asm, d, a| {
+            asm.mov(Width::W64, d, a);
+            asm.alu_imm(Width::W64, Alu::Or, d, o.imm);
+        });
+    }
+
+    fn andi(&mut self, o: I) {
+        self.this.two(o.rd, o.rs1, |asm, d, a| {
+            if o.imm == 255 {
+                return asm.movzx8(d, a);
+            }
+            // A mask without sign clears the upper half, as the short form does.
+            let width = if o.imm >= 0 { Width::W32 } else { Width::W64 };
+            if d != a {
+                asm.mov(width, d, a);
+            }
+            asm.alu_imm(width, Alu::And, d, o.imm);
+        });
+    }
+
+    fn slli(&mut self, o: I6) {
+        self.this.two(o.rd, o.rs1, |asm, d, a| {
+            shift_imm(asm, Shift::Shl, d, a, o.amount)
+        });
+    }
+
+    fn srli(&mut self, o: I6) {
+        self.this.two(o.rd, o.rs1, |asm, d, a| {
+            shift_imm(asm, Shift::Shr, d, a, o.amount)
+        });
+    }
+
+    fn srai(&mut self, o: I6) {
+        self.this.two(o.rd, o.rs1, |asm, d, a| {
+            shift_imm(asm, Shift::Sar, d, a, o.amount)
+        });
+    }
+
+    fn add(&mut self, o: R) {
+        match (o.rs1.is_zero(), o.rs2.is_zero()) {
+            (true, true) => self.this.constant(o.rd, 0),
+            (true, false) => self
+                .this
+                .two(o.rd, o.rs2, |asm, d, a| asm.mov(Width::W64, d, a)),
+            (false, true) => self
+                .this
+                .two(o.rd, o.rs1, |asm, d, a| asm.mov(Width::W64, d, a)),
+            (false, false) => {
+                self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+                    add(asm, Width::W64, d, a, b)
+                });
+            }
+        }
+    }
+
+    fn sub(&mut self, o: R) {
+        if o.rs1.is_zero() && !o.rs2.is_zero() {
+            return self.this.two(o.rd, o.rs2, |asm, d, a| {
+                asm.mov(Width::W64, d, a);
+                asm.unary(Width::W64, F7::Neg, d);
+            });
+        }
+        self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            sub(asm, Width::W64, d, a, b)
+        });
+    }
+
+    fn sll(&mut self, o: R) {
+        self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            asm.shift_by(Width::W64, ShiftX::Shl, d, a, b);
+        });
+    }
+
+    fn slt(&mut self, o: R) {
+        self.this.set_if(o, Cond::Less);
+    }
+
+    fn sltu(&mut self, o: R) {
+        self.this.set_if(o, Cond::Below);
+    }
+
+    fn xor(&mut self, o: R) {
+        self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            logic(asm, Alu::Xor, d, a, b)
+        });
+    }
+
+    fn srl(&mut self, o: R) {
+        self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            asm.shift_by(Width::W64, ShiftX::Shr, d, a, b);
+        });
+    }
+
+    fn sra(&mut self, o: R) {
+        self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            asm.shift_by(Width::W64, ShiftX::Sar, d, a, b);
+        });
+    }
+
+    fn or(&mut self, o: R) {
+        self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            logic(asm, Alu::Or, d, a, b)
+        });
+    }
+
+    fn and(&mut self, o: R) {
+        self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            logic(asm, Alu::And, d, a, b)
+        });
+    }
+
+    fn addiw(&mut self, o: I) {
+        if o.rs1.is_zero() {
+            return self.this.constant(o.rd, i64::from(o.imm) as u64);
+        }
+        self.this.two(o.rd, o.rs1, |asm, d, a| {
+            if o.imm == 0 {
+                return asm.movsxd(d, a);
+            }
+            add_imm(asm, Width::W32, d, a, o.imm);
+            asm.movsxd(d, d);
+        });
+    }
+
+    fn slliw(&mut self, o: I5) {
+        self.this.two(o.rd, o.rs1, |asm, d, a| {
+            if o.amount != 0 {
+                if d != a {
+                    asm.mov(Width::W32, d, a);
+                }
+                asm.shift_imm(Width::W32, Shift::Shl, d, o.amount);
+                asm.movsxd(d, d);
+            } else {
+                asm.movsxd(d, a);
+            }
+        });
+    }
+
+    fn srliw(&mut self, o: I5) {
+        self.this.two(o.rd, o.rs1, |asm, d, a| {
+            if o.amount == 0 {
+                return asm.movsxd(d, a);
+            }
+            if d != a {
+                asm.mov(Width::W32, d, a);
+            }
+            // The sign bit of the result is clear, so zero extension is sign extension.
+            asm.shift_imm(Width::W32, Shift::Shr, d, o.amount);
+        });
+    }
+
+    fn sraiw(&mut self, o: I5) {
+        self.this.two(o.rd, o.rs1, |asm, d, a| {
+            asm.movsxd(d, a);
+            if o.amount != 0 {
+                asm.shift_imm(Width::W64, Shift::Sar, d, o.amount);
+            }
+        });
+    }
+
+    fn addw(&mut self, o: R) {
+        self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            add(asm, Width::W32, d, a, b);
+            asm.movsxd(d, d);
+        });
+    }
+
+    fn subw(&mut self, o: R) {
+        self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            sub(asm, Width::W32, d, a, b);
+            asm.movsxd(d, d);
+        });
+    }
+
+    fn sllw(&mut self, o: R) {
+        self.this.shift_word(o, ShiftX::Shl);
+    }
+
+    fn srlw(&mut self, o: R) {
+        self.this.shift_word(o, ShiftX::Shr);
+    }
+
+    fn sraw(&mut self, o: R) {
+        self.this.shift_word(o, ShiftX::Sar);
+    }
+
+    fn fence(&mut self, _: N) {}
+
+    fn fence_i(&mut self, _: N) {}
+}
+
+impl super::Lowering {
+    fn shift_word(&mut self, o: R, op: ShiftX) {
+        self.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            asm.shift_by(Width::W32, op, d, a, b);
+            asm.movsxd(d, d);
+        });
+    }
+
+    fn set_if(&mut self, o: R, cond: Cond) {
+        if o.rs1.is_zero() && cond == Cond::Below && !o.rs2.is_zero() {
+            return self.two(o.rd, o.rs2, |asm, d, a| {
+                set_after(asm, Cond::NotEqual, d, [a, a], |asm| {
+                    asm.test(Width::W64, a, a)
+                });
+            });
+        }
+        self.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            set_after(asm, cond, d, [a, b], |asm| {
+                asm.alu(Width::W64, Alu::Cmp, a, b)
+            });
+        });
+    }
+}
+
+/// `d = a + b`, in 32-bit width with the upper half cleared.
+pub(super) fn add(asm: &mut Asm, width: Width, d: Host, a: Host, b: Host) {
+    if d == a {
+        asm.alu(width, Alu::Add, d, b);
+    } else if d == b {
+        asm.alu(width, Alu::Add, d, a);
+    } else if a == Host::RBP || a == Host::R13 {
+        // As a base these two would cost a byte more.
+        asm.lea_index(width, d, b, a, 0);
+    } else {
+        asm.lea_index(width, d, a, b, 0);
+    }
+}
+
+/// `d = a - b`.
+fn sub(asm: &mut Asm, width: Width, d: Host, a: Host, b: Host) {
+    if d == a {
+        asm.alu(width, Alu::Sub, d, b);
+    } else if d == b {
+        asm.unary(width, F7::Neg, d);
+        asm.alu(width, Alu::Add, d, a);
+    } else {
+        asm.mov(width, d, a);
+        asm.alu(width, Alu::Sub, d, b);
+    }
+}
+
+/// `d = a + imm`.
+fn add_imm(asm: &mut Asm, width: Width, d: Host, a: Host, imm: i32) {
+    if d == a {
+        asm.alu_imm(width, Alu::Add, d, imm);
+    } else {
+        asm.lea(width, d, a, imm);
+    }
+}
+
+/// `d = a op b` for a commutative operation.
+fn logic(asm: &mut Asm, op: Alu, d: Host, a: Host, b: Host) {
+    if d == b {
+        asm.alu(Width::W64, op, d, a);
+    } else {
+        asm.mov(Width::W64, d, a);
+        asm.alu(Width::W64, op, d, b);
+    }
+}
+
+fn shift_imm(asm: &mut Asm, op: Shift, d: Host, a: Host, amount: u8) {
+    asm.mov(Width::W64, d, a);
+    if amount != 0 {
+        asm.shift_imm(Width::W64, op, d, amount);
+    }
+}
+
+/// `d = cond after compare ? 1 : 0`, where `compare` reads `sources`.
+pub(super) fn set_after(
+    asm: &mut Asm,
+    cond: Cond,
+    d: Host,
+    sources: [Host; 2],
+    compare: impl FnOnce(&mut Asm),
+) {
+    if sources.contains(&d) {
+        compare(asm);
+        asm.set(cond, d);
+        asm.movzx8(d, d);
+    } else {
+        asm.zero(d);
+        compare(asm);
+        asm.set(cond, d);
+    }
+}
+
+fn set_if_imm(asm: &mut Asm, cond: Cond, d: Host, a: Host, imm: i32) {
+    if imm == 1 && cond == Cond::Below {
+        return set_after(asm, Cond::Equal, d, [a, a], |asm| {
+            asm.test(Width::W64, a, a)
+        });
+    }
+    set_after(asm, cond, d, [a, a], |asm| {
+        asm.alu_imm(Width::W64, Alu::Cmp, a, imm)
+    });
+}

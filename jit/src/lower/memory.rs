@@ -1,0 +1,94 @@
+//! Loads and stores (ISA §6.5, §6.6, §10).
+//!
+//! Each guest instruction has exactly one host instruction that touches guest memory. Before it,
+//! at most rdx and xmm0 change; so at a fault every guest register is at home.
+
+use dynasmrt::{DynasmApi as _, dynasm};
+use rivet_isa::{I, Reg, S};
+
+use super::Lowering;
+use crate::abi::{Home, SCRATCH, home};
+use crate::asm::{Host, Load, Store};
+use crate::chunk::Trap;
+use crate::context::slot_field;
+
+/// A guest address operand: a register whose low 32 bits, plus the displacement, are the address.
+#[derive(Clone, Copy)]
+struct Address {
+    base: Host,
+    disp: i32,
+}
+
+impl Lowering {
+    /// `rd = memory[rs1 + imm]`; with rd = x0 the access still happens.
+    #[inline(always)]
+    pub(super) fn load(&mut self, kind: Load, o: I) {
+        let address = self.address(o.rs1, o.imm);
+        let home = home(o.rd);
+        let dst = if let Home::Host(d) = home { d } else { SCRATCH };
+        self.note_trap();
+        self.asm.load(kind, dst, address.base, address.disp);
+        if let Home::Context(slot) = home {
+            self.asm.store_context(slot_field(slot), dst);
+        }
+    }
+
+    /// `memory[rs1 + imm] = rs2`.
+    #[inline(always)]
+    pub(super) fn store(&mut self, kind: Store, o: S) {
+        match home(o.rs2) {
+            Home::Host(src) => {
+                let address = self.address(o.rs1, o.imm);
+                self.note_trap();
+                self.asm.store(kind, src, address.base, address.disp);
+            }
+            Home::Zero => {
+                let address = self.address(o.rs1, o.imm);
+                self.note_trap();
+                self.asm.store_zero(kind, address.base, address.disp);
+            }
+            Home::Context(slot) => self.store_spilled(kind, o, slot),
+        }
+    }
+
+    /// A store of x3 or x4. The address may need the scratch register, so the value goes through
+    /// a vector register, which the guest does not have.
+    fn store_spilled(&mut self, kind: Store, o: S, slot: usize) {
+        let field = slot_field(slot);
+        dynasm!(self.asm.code ; .arch x64 ; gs movq xmm0, [DWORD field]);
+        let Address { base, disp } = self.address(o.rs1, o.imm);
+        self.note_trap();
+        self.asm.store_vector(kind, base, disp);
+    }
+
+    /// The address operand of `rs1 + imm`.
+    #[inline(always)]
+    fn address(&mut self, rs1: Reg, imm: i32) -> Address {
+        match home(rs1) {
+            Home::Host(base) => Address { base, disp: imm },
+            Home::Context(slot) => {
+                self.asm.load_context(SCRATCH, slot_field(slot));
+                Address {
+                    base: SCRATCH,
+                    disp: imm,
+                }
+            }
+            Home::Zero => {
+                self.asm.mov_imm(SCRATCH, u64::from(imm as u32));
+                Address {
+                    base: SCRATCH,
+                    disp: 0,
+                }
+            }
+        }
+    }
+
+    /// Records that the next host instruction is this guest instruction's access.
+    #[inline(always)]
+    fn note_trap(&mut self) {
+        self.traps.push(Trap {
+            native: self.asm.code.len() as u32,
+            pc: self.step.pc,
+        });
+    }
+}

@@ -1,0 +1,197 @@
+//! From guest instructions to native code, one template each.
+//!
+//! Files are named after extensions. A template gets host registers, any of which may be the
+//! same, and may use rdx freely; x0, x3 and x4 as operands are replaced before it is called
+//! (`borrow.rs`). Two rules hold for every template:
+//!
+//! * an instruction that can fault does so before it changes any guest register, and with all
+//!   of them in their homes;
+//! * flags and rdx carry nothing from one guest instruction to the next.
+
+mod borrow;
+mod control;
+mod i;
+mod m;
+mod memory;
+mod xjar;
+mod zba;
+mod zbb;
+mod zbs;
+mod zicond;
+
+use rivet_isa::{Inst, Reg, Visitor};
+
+use crate::abi::{Home, home};
+use crate::asm::{Asm, Host, Rel32};
+use crate::chunk::{Site, Trap};
+
+/// One decoded guest instruction of the chunk being translated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) inst: Inst,
+    pub(crate) pc: u32,
+    pub(crate) len: u8,
+}
+
+impl Step {
+    /// Offset of the instruction that follows in the code.
+    #[inline(always)]
+    pub(crate) fn next_pc(&self) -> u32 {
+        self.pc + u32::from(self.len)
+    }
+}
+
+/// Where a transfer to a code offset goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Target {
+    /// A block of this chunk, already emitted at this buffer offset.
+    Behind(u32),
+    /// A block of this chunk, not emitted yet.
+    Ahead,
+    /// A block of another chunk, translated, at this native address.
+    Native(u32),
+    /// A block of another chunk that may not be translated yet: through its table entry.
+    Table,
+    /// Not a start.
+    Nowhere,
+}
+
+/// What the lowering of control flow asks about code offsets.
+pub(crate) trait Targets {
+    /// Classifies the mathematical offset `target`.
+    fn find(&self, target: i64) -> Target;
+}
+
+/// A displacement waiting for its destination.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link<T> {
+    pub(crate) hole: Rel32,
+    pub(crate) to: T,
+}
+
+/// Addresses and numbers of the program that are baked into its code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Constants {
+    /// Address of the dispatch table: one `u32` per halfword of code.
+    pub(crate) table: u32,
+    /// Code offsets from here on are no starts; its own table entry is always zero.
+    pub(crate) limit: u32,
+}
+
+/// The lowering of one chunk: the assembler and what is left to be bound.
+#[derive(Debug)]
+pub(crate) struct Lowering {
+    pub(crate) asm: Asm,
+    pub(crate) constants: Constants,
+    /// The instruction being lowered.
+    pub(crate) step: Step,
+    /// Guest accesses, ascending by native offset.
+    pub(crate) traps: Vec<Trap>,
+    /// Jumps to blocks ahead, by code offset.
+    pub(crate) ahead: Vec<Link<u32>>,
+    /// Jumps to native addresses outside the chunk.
+    pub(crate) outside: Vec<Link<u32>>,
+    /// Conditional jumps that go through the table, by code offset.
+    pub(crate) far: Vec<Link<u32>>,
+    /// Jumps to cold calls.
+    pub(crate) cold: Vec<Link<Site>>,
+    /// Offset of the first cold call.
+    pub(crate) cold_start: u32,
+}
+
+impl Lowering {
+    /// A lowering without a chunk.
+    pub(crate) fn new() -> Self {
+        let nothing = Step {
+            inst: Inst::RESERVED,
+            pc: 0,
+            len: 0,
+        };
+        Self {
+            asm: Asm::default(),
+            constants: Constants { table: 0, limit: 0 },
+            step: nothing,
+            traps: Vec::new(),
+            ahead: Vec::new(),
+            outside: Vec::new(),
+            far: Vec::new(),
+            cold: Vec::new(),
+            cold_start: 0,
+        }
+    }
+
+    /// Forgets the last chunk and keeps the memory.
+    pub(crate) fn reset(&mut self, constants: Constants) {
+        self.asm.code.clear();
+        self.constants = constants;
+        self.traps.clear();
+        self.ahead.clear();
+        self.outside.clear();
+        self.far.clear();
+        self.cold.clear();
+        self.cold_start = 0;
+    }
+
+    /// The lowering of one instruction within `targets`.
+    #[inline(always)]
+    pub(crate) fn lower<T: Targets>(&mut self, step: Step, targets: &T) {
+        self.step = step;
+        step.inst.visit(&mut Lower {
+            this: self,
+            targets,
+        });
+    }
+
+    /// Runs a template with two sources; nothing is emitted for rd = x0.
+    #[inline(always)]
+    fn three(&mut self, regs: [Reg; 3], body: impl FnOnce(&mut Asm, Host, Host, Host)) {
+        if regs[0].is_zero() {
+            return;
+        }
+        match regs.map(home) {
+            [Home::Host(d), Home::Host(a), Home::Host(b)] => body(&mut self.asm, d, a, b),
+            _ => borrow::with_loans(&mut self.asm, regs, body),
+        }
+    }
+
+    /// Runs a template with one source; nothing is emitted for rd = x0.
+    #[inline(always)]
+    fn two(&mut self, rd: Reg, rs1: Reg, body: impl FnOnce(&mut Asm, Host, Host)) {
+        if rd.is_zero() {
+            return;
+        }
+        match (home(rd), home(rs1)) {
+            (Home::Host(d), Home::Host(a)) => body(&mut self.asm, d, a),
+            _ => borrow::with_loans(&mut self.asm, [rd, rs1, rs1], |asm, d, a, _| {
+                body(asm, d, a)
+            }),
+        }
+    }
+
+    /// `rd = value`.
+    fn constant(&mut self, rd: Reg, value: u64) {
+        if rd.is_zero() {
+            return;
+        }
+        match home(rd) {
+            Home::Host(d) => self.asm.mov_imm(d, value),
+            _ => borrow::with_loans(&mut self.asm, [rd; 3], |asm, d, _, _| asm.mov_imm(d, value)),
+        }
+    }
+}
+
+/// The visitor: a lowering and the targets its jumps may have.
+pub(crate) struct Lower<'a, T> {
+    this: &'a mut Lowering,
+    targets: &'a T,
+}
+
+impl<'a, T> Lower<'a, T> {
+    pub(crate) fn new(this: &'a mut Lowering, targets: &'a T) -> Self {
+        Self { this, targets }
+    }
+}
+
+impl<T> Visitor for Lower<'_, T> {
+    type Out = ();
+}

@@ -1,0 +1,73 @@
+//! Single bits (ISA §6.11). A bit instruction on a register takes its index modulo 64.
+
+use rivet_isa::{I6, R, VisitZbs};
+
+use super::i::set_after;
+use super::{Lower, Targets};
+use crate::asm::{Alu, BitOp, Cond, Host, Shift, Width};
+
+impl<T: Targets> VisitZbs for Lower<'_, T> {
+    fn bclr(&mut self, o: R) {
+        self.change(o, BitOp::Reset);
+    }
+
+    fn bclri(&mut self, o: I6) {
+        self.change_imm(o, BitOp::Reset);
+    }
+
+    fn bext(&mut self, o: R) {
+        self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            set_after(asm, Cond::Below, d, [a, b], |asm| {
+                asm.bit(BitOp::Test, a, b)
+            });
+        });
+    }
+
+    fn bexti(&mut self, o: I6) {
+        self.this.two(o.rd, o.rs1, |asm, d, a| {
+            asm.mov(Width::W64, d, a);
+            if o.amount != 0 {
+                asm.shift_imm(Width::W64, Shift::Shr, d, o.amount);
+            }
+            asm.alu_imm(Width::W32, Alu::And, d, 1);
+        });
+    }
+
+    fn binv(&mut self, o: R) {
+        self.change(o, BitOp::Complement);
+    }
+
+    fn binvi(&mut self, o: I6) {
+        self.change_imm(o, BitOp::Complement);
+    }
+
+    fn bset(&mut self, o: R) {
+        self.change(o, BitOp::Set);
+    }
+
+    fn bseti(&mut self, o: I6) {
+        self.change_imm(o, BitOp::Set);
+    }
+}
+
+impl<T> Lower<'_, T> {
+    fn change(&mut self, o: R, op: BitOp) {
+        self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            let index = if d == b && d != a {
+                asm.mov(Width::W64, Host::RDX, b);
+                Host::RDX
+            } else {
+                b
+            };
+            asm.mov(Width::W64, d, a);
+            asm.bit(op, d, index);
+        });
+    }
+
+    fn change_imm(&mut self, o: I6, op: BitOp) {
+        self.this.two(o.rd, o.rs1, |asm, d, a| {
+            asm.mov(Width::W64, d, a);
+            asm.bit_imm(op, d, o.amount);
+        });
+    }
+}

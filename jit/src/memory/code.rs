@@ -1,0 +1,222 @@
+//! The pool of code memory.
+
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::ranges::{Range, Ranges};
+use super::sys::{self, LowMapping, MemoryError};
+use crate::translate::Translator;
+
+/// Code is placed at multiples of this, which is what loop heads are aligned to.
+const ALIGNMENT: u32 = 64;
+/// Size of the first segment; each further one doubles.
+const FIRST_SEGMENT: u32 = 4 << 20;
+/// Size from which segments no longer double.
+const LAST_SEGMENT: u32 = 64 << 20;
+
+/// Working memories kept for later.
+const IDLE_TRANSLATORS: usize = 4;
+
+/// Limits of a [`CodeCache`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CodeCacheConfig {
+    /// Bytes of native code that all programs together may occupy.
+    pub limit: u64,
+}
+
+impl Default for CodeCacheConfig {
+    fn default() -> Self {
+        Self { limit: 512 << 20 }
+    }
+}
+
+/// Native code memory shared by the programs of an engine. Creating one costs nothing; memory is
+/// taken when the first program is translated.
+#[derive(Debug)]
+pub struct CodeCache {
+    config: CodeCacheConfig,
+    segments: Mutex<Vec<Segment>>,
+    /// Working memory of translations that are not running now.
+    translators: Mutex<Vec<Translator>>,
+    process: u32,
+}
+
+#[derive(Debug)]
+struct Segment {
+    file: File,
+    mapping: LowMapping,
+    len: u32,
+    free: Ranges,
+    /// Freed, but threads may still hold instructions they fetched ahead.
+    quarantine: Ranges,
+}
+
+/// A published piece of code; the space returns to the pool when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Code {
+    cache: Arc<CodeCache>,
+    segment: usize,
+    range: Range,
+    address: u32,
+    len: u32,
+}
+
+impl CodeCache {
+    /// A pool with these limits.
+    pub fn new(config: CodeCacheConfig) -> Arc<Self> {
+        let (segments, translators) = (Mutex::default(), Mutex::default());
+        Arc::new(Self {
+            config,
+            segments,
+            translators,
+            process: crate::process::id(),
+        })
+    }
+
+    /// Bytes of address space taken for code so far.
+    pub fn reserved_bytes(&self) -> u64 {
+        self.lock()
+            .iter()
+            .map(|segment| u64::from(segment.len))
+            .sum()
+    }
+
+    /// Whether this process made the pool. A forked child must not write into it: the files
+    /// behind it are shared with the parent.
+    pub(crate) fn is_own(&self) -> bool {
+        self.process == crate::process::id()
+    }
+
+    /// The limits this pool was made with.
+    pub fn config(&self) -> CodeCacheConfig {
+        self.config
+    }
+
+    /// Working memory for one translation.
+    pub(crate) fn translator(&self) -> Translator {
+        let mut idle = self
+            .translators
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        idle.pop().unwrap_or_default()
+    }
+
+    /// Keeps working memory for the next translation.
+    pub(crate) fn give_back(&self, translator: Translator) {
+        let mut idle = self
+            .translators
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_TRANSLATORS {
+            idle.push(translator);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Segment>> {
+        // Nothing panics while the lock is held; the lists are consistent at any moment.
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds room for `len` bytes, lets `place` finish them for their address, and publishes
+    /// them.
+    pub(crate) fn publish<'b>(
+        self: &Arc<Self>,
+        len: u32,
+        place: impl FnOnce(u32) -> &'b [u8],
+    ) -> Result<Code, MemoryError> {
+        let rounded = len.next_multiple_of(ALIGNMENT);
+        let mut segments = self.lock();
+        let (segment, start) = self.room(&mut segments, rounded)?;
+        let address = segments[segment].mapping.address() + start;
+        let range = Range {
+            start,
+            end: start + rounded,
+        };
+        // From here on the range is given back whatever happens.
+        let code = Code {
+            cache: Arc::clone(self),
+            segment,
+            range,
+            address,
+            len,
+        };
+        let published = sys::publish(&segments[segment].file, place(address), start);
+        drop(segments);
+        published.map(|()| code)
+    }
+
+    fn room(&self, segments: &mut Vec<Segment>, len: u32) -> Result<(usize, u32), MemoryError> {
+        let take = |segments: &mut Vec<Segment>| {
+            let places = segments.iter_mut().enumerate();
+            places
+                .filter_map(|(i, segment)| Some((i, segment.free.take(len)?)))
+                .next()
+        };
+        if let Some(found) = take(segments) {
+            return Ok(found);
+        }
+        let waiting = segments
+            .iter()
+            .any(|segment| !segment.quarantine.is_empty());
+        if waiting && sys::serialize_threads() {
+            for segment in segments.iter_mut() {
+                segment.quarantine.drain_into(&mut segment.free);
+            }
+            if let Some(found) = take(segments) {
+                return Ok(found);
+            }
+        }
+        self.grow(segments, len)?;
+        Ok(take(segments).expect("a new segment has room for what it was made for"))
+    }
+
+    fn grow(&self, segments: &mut Vec<Segment>, wanted: u32) -> Result<(), MemoryError> {
+        let used: u64 = segments.iter().map(|segment| u64::from(segment.len)).sum();
+        let doubled = FIRST_SEGMENT << segments.len().min(8);
+        let len = doubled.min(LAST_SEGMENT).max(wanted.next_multiple_of(4096));
+        if used + u64::from(len) > self.config.limit {
+            let limit = self.config.limit;
+            return Err(MemoryError::Limit {
+                limit,
+                wanted: u64::from(wanted),
+            });
+        }
+        let file = sys::code_file(len as usize)?;
+        let mapping = LowMapping::execute(&file, len as usize)?;
+        let (free, quarantine) = (Ranges::all(len), Ranges::default());
+        segments.push(Segment {
+            file,
+            mapping,
+            len,
+            free,
+            quarantine,
+        });
+        Ok(())
+    }
+}
+
+impl Code {
+    /// Address of its first byte.
+    pub(crate) fn address(&self) -> u32 {
+        self.address
+    }
+
+    /// Bytes of code.
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether a native address lies in this piece.
+    pub(crate) fn contains(&self, address: u64) -> bool {
+        let start = u64::from(self.address);
+        (start..start + u64::from(self.len)).contains(&address)
+    }
+}
+
+impl Drop for Code {
+    fn drop(&mut self) {
+        if self.cache.is_own() {
+            self.cache.lock()[self.segment].quarantine.put(self.range);
+        }
+    }
+}

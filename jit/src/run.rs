@@ -1,0 +1,228 @@
+//! The door into generated code: filling in the context, entering, and what comes back.
+
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use rivet_isa::{Exit, Gas, Pc, Regs};
+use rivet_paging::{
+    AddressSpace, FaultAction, FaultFrame, FaultScope, HostAddr, Settle, WindowView,
+};
+
+use crate::activation::{Activation, LEAVE, Left, RunError};
+use crate::context::{CONTEXT_SIZE, Context};
+use crate::host::Host;
+use crate::program::{Entry, Program};
+use crate::{gs, stubs, supported};
+
+const _: () = assert!(
+    CONTEXT_SIZE <= rivet_paging::CONTEXT_SIZE,
+    "it fits below the window"
+);
+const _: () = assert!(LEAVE == 0, "the stubs test for zero");
+
+/// Generated code lies below this address; the fault handler looks closer.
+const CODE_END: usize = 1 << 31;
+
+/// The registers and gas of a guest, updated in place by a run.
+#[derive(Debug)]
+pub struct Cpu<'a> {
+    /// All fifteen slots.
+    pub regs: &'a mut Regs,
+    /// Gas left.
+    pub gas: &'a mut Gas,
+}
+
+/// What the fault handler needs, reachable without a lock.
+struct FaultData<'a> {
+    program: &'a Program,
+    context: *mut Context,
+}
+
+impl Program {
+    /// Runs from `pc` until the guest leaves, answering its calls through `host`. Right
+    /// afterwards private pages and gas are exact.
+    ///
+    /// # Errors
+    /// [`RunError`]: the host, not the guest, is to blame. Registers and gas are then of no
+    /// meaning, except where the error says otherwise.
+    ///
+    /// # Panics
+    /// A panic of `host` is continued here, with the state the host left.
+    pub fn run<H: Host>(
+        &self,
+        cpu: Cpu<'_>,
+        pc: Pc,
+        memory: &mut AddressSpace,
+        host: &mut H,
+    ) -> Result<Left, RunError> {
+        supported()?;
+        let window = memory.window().ok_or(RunError::NoWindow)?;
+        let target = match self.entry(pc) {
+            Entry::Native(address) => u64::from(address),
+            Entry::Untranslated => return Ok(Left::Untranslated(pc)),
+            Entry::NotAStart => return Ok(Left::Exit(Exit::Panic, pc)),
+        };
+        let host_gs = gs::get();
+        let mut activation = Activation {
+            program: self,
+            memory,
+            host,
+            result: None,
+            panic: None,
+            host_gs: (host_gs != 0).then_some(host_gs),
+        };
+        let mut frame = self.frame::<H>(&cpu, window);
+        frame.set_gas(cpu.gas.value(), activation.memory.open_charge());
+        frame.activation = (&raw mut activation).cast();
+        let context = context_of(window);
+        // SAFETY: the window's context bytes are writable and belong to whoever borrows the
+        // memory, which is this activation.
+        unsafe { context.write(frame) };
+        // SAFETY: the context is filled in below the window's base; the program is borrowed, so
+        // its code stays; the activation outlives the call.
+        let entered = unsafe { self.guarded(window, context, target, host_gs) };
+        // SAFETY: generated code has left; the context is this activation's alone.
+        let mut frame = unsafe { context.read() };
+        let settled = activation.settle(&mut frame, Settle::Close);
+        *cpu.regs = frame.regs;
+        if let Some(gas) = Gas::new(frame.gas_left()) {
+            *cpu.gas = gas;
+        }
+        if let Some(panic) = activation.panic {
+            resume_unwind(panic);
+        }
+        entered?;
+        settled?;
+        let nothing = RunError::UnknownSite {
+            chunk: frame.chunk,
+            address: frame.site,
+        };
+        let left = activation.result.unwrap_or(Err(nothing))?;
+        match Gas::new(frame.gas_left()) {
+            Some(_) => Ok(left),
+            None => Err(RunError::Gas {
+                gas: frame.gas_left() as i64,
+            }),
+        }
+    }
+
+    fn frame<H: Host>(&self, cpu: &Cpu<'_>, window: WindowView) -> Context {
+        Context {
+            regs: *cpu.regs,
+            gas: 0,
+            bias: 0,
+            aside: [0; 4],
+            service_stub: stubs::service as *const () as u64,
+            call_stub: stubs::call as *const () as u64,
+            clamp: self.clamp(),
+            service: service::<H>,
+            call: call::<H>,
+            fault: fault::<H>,
+            scratch: 0,
+            flags: 0,
+            vector: [0; 2],
+            site: 0,
+            chunk: 0,
+            window: window.base().expose_provenance() as u64,
+            activation: std::ptr::null_mut(),
+            padding: 0,
+        }
+    }
+
+    /// Enters generated code with its faults going to the fault stub.
+    ///
+    /// # Safety
+    /// As for [`stubs::enter`], with the window's base as the GS base; `host_gs` is the thread's.
+    unsafe fn guarded(
+        &self,
+        window: WindowView,
+        context: *mut Context,
+        target: u64,
+        host_gs: u64,
+    ) -> Result<(), RunError> {
+        let data = FaultData {
+            program: self,
+            context,
+        };
+        let code = HostAddr::new(0)..HostAddr::new(CODE_END);
+        let pointer = (&raw const data).cast_mut().cast::<c_void>();
+        // SAFETY: `on_fault` gets what it expects, and only reads atomics and writes a field of
+        // the context; the fault stub, where it lets execution go on, expects exactly the state
+        // of generated code at a guest access.
+        let scope = unsafe { FaultScope::new(code, window.fault_range(), on_fault, pointer) };
+        scope.run(|| {
+            // SAFETY: the previous base is put back below; what runs in between is generated
+            // code, or the host, which gets its own base (see `call`).
+            unsafe { gs::set(window.base().addr() as u64) };
+            // SAFETY: by the contract of this function.
+            unsafe { stubs::enter(context, target) };
+            // SAFETY: this is the base the thread came with.
+            unsafe { gs::set(host_gs) };
+        })?;
+        Ok(())
+    }
+}
+
+/// The context's place: the last bytes below the window's base.
+fn context_of(window: WindowView) -> *mut Context {
+    window.base().wrapping_sub(CONTEXT_SIZE).cast()
+}
+
+/// Called in the signal handler: notes where the fault was and goes on in the fault stub.
+unsafe extern "C" fn on_fault(data: *mut c_void, frame: &mut FaultFrame) -> FaultAction {
+    // SAFETY: `guarded` passed its data, which lives as long as the scope.
+    let data = unsafe { &*data.cast::<FaultData<'_>>() };
+    let pc = frame.pc().value() as u64;
+    if !data.program.owns(pc) {
+        return FaultAction::NotOurs;
+    }
+    // SAFETY: the context is alive, and the interrupted generated code uses this field only
+    // through the stubs, which are not generated code.
+    unsafe { (*data.context).site = pc };
+    frame.set_pc(HostAddr::of(stubs::fault as *const ()));
+    FaultAction::Resume
+}
+
+/// The two halves of a context that a service works with.
+///
+/// # Safety
+/// `context` is the running one of an activation with a host of type `H`, and nobody else uses
+/// either until the service returns.
+unsafe fn parts<'a, H>(context: *mut Context) -> (&'a mut Context, &'a mut Activation<'a, H>) {
+    // SAFETY: by the contract of this function.
+    let context = unsafe { &mut *context };
+    // SAFETY: `run::<H>` stored it and waits for this service.
+    let activation = unsafe { &mut *context.activation.cast::<Activation<'a, H>>() };
+    (context, activation)
+}
+
+unsafe extern "sysv64" fn service<H: Host>(context: *mut Context) -> u64 {
+    // SAFETY: called by the stub with the running context, whose `service` names this type.
+    let (context, activation) = unsafe { parts::<H>(context) };
+    activation.service(context)
+}
+
+unsafe extern "sysv64" fn fault<H: Host>(context: *mut Context) -> u64 {
+    // SAFETY: called by the stub with the running context, whose `fault` names this type.
+    let (context, activation) = unsafe { parts::<H>(context) };
+    activation.fault(context)
+}
+
+unsafe extern "sysv64" fn call<H: Host>(context: *mut Context, pc: u32) -> u32 {
+    // SAFETY: called by the stub with the running context, whose `call` names this type.
+    let (context, activation) = unsafe { parts::<H>(context) };
+    if let Some(base) = activation.host_gs {
+        // SAFETY: the host gets the base it had; ours is set again below.
+        unsafe { gs::set(base) };
+    }
+    let flow = catch_unwind(AssertUnwindSafe(|| activation.call(context, pc)));
+    if gs::get() != context.window {
+        // SAFETY: the base generated code needs; `guarded` puts the host's back at the end.
+        unsafe { gs::set(context.window) };
+    }
+    let go_on = flow.unwrap_or_else(|panic| {
+        activation.panic = Some(panic);
+        false
+    });
+    u32::from(go_on)
+}

@@ -1,0 +1,201 @@
+//! The door into generated code: four pieces of assembly that are part of this library's text.
+//!
+//! ```text
+//!   enter ──▶ generated code ──cold call──▶ service ─┬─▶ generated code
+//!                   │  ▲                             │
+//!                   │  └──── ret ──── call ◀─ ecalli └─▶ leave: return from `enter`
+//!                   └──signal──▶ fault ──▶ as service
+//! ```
+//!
+//! On every way out the thirteen register homes and the gas register are written to the context;
+//! on the way back they are read from it. The host's stack stays in use, aligned to 16 bytes
+//! between guest instructions, so Rust code can be called from here like from anywhere else.
+
+use core::arch::naked_asm;
+use core::mem::offset_of;
+
+use crate::context::{CONTEXT_SIZE, Context, displacement};
+
+const REGS: usize = offset_of!(Context, regs);
+const GAS: usize = offset_of!(Context, gas);
+
+/// Registers to the context, through GS: no register is free for a pointer yet.
+macro_rules! spill {
+    () => {
+        "mov gs:[{regs}], r13
+         mov gs:[{regs} + 8], rbp
+         mov gs:[{regs} + 16], r10
+         mov gs:[{regs} + 24], r11
+         mov gs:[{regs} + 32], r12
+         mov gs:[{regs} + 40], rbx
+         mov gs:[{regs} + 48], r14
+         mov gs:[{regs} + 56], rax
+         mov gs:[{regs} + 64], rcx
+         mov gs:[{regs} + 72], rsi
+         mov gs:[{regs} + 80], rdi
+         mov gs:[{regs} + 88], r8
+         mov gs:[{regs} + 96], r9
+         mov gs:[{gas}], r15
+         mov rbx, gs:[{window}]
+         sub rbx, {size}"
+    };
+}
+
+/// The reverse, from the context that rbx points to; rbx itself comes last.
+macro_rules! reload {
+    () => {
+        "mov r13, [rbx + {at}]
+         mov rbp, [rbx + {at} + 8]
+         mov r10, [rbx + {at} + 16]
+         mov r11, [rbx + {at} + 24]
+         mov r12, [rbx + {at} + 32]
+         mov r14, [rbx + {at} + 48]
+         mov rax, [rbx + {at} + 56]
+         mov rcx, [rbx + {at} + 64]
+         mov rsi, [rbx + {at} + 72]
+         mov rdi, [rbx + {at} + 80]
+         mov r8, [rbx + {at} + 88]
+         mov r9, [rbx + {at} + 96]
+         mov r15, [rbx + {gas_at}]
+         mov rbx, [rbx + {at} + 40]"
+    };
+}
+
+/// Returns from `enter`, whose frame is where rsp points.
+macro_rules! leave {
+    () => {
+        "add rsp, 8
+         pop r15
+         pop r14
+         pop r13
+         pop r12
+         pop rbx
+         pop rbp
+         ret"
+    };
+}
+
+/// Runs generated code at `target` until it leaves.
+///
+/// # Safety
+/// `context` lies just below the GS base, is filled in, and nobody else uses it; `target` is the
+/// native address of a block of a program that stays alive.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn enter(context: *mut Context, target: u64) {
+    naked_asm!(
+        "push rbp
+         push rbx
+         push r12
+         push r13
+         push r14
+         push r15
+         sub rsp, 8
+         mov rdx, rsi
+         mov rbx, rdi",
+        reload!(),
+        "jmp rdx",
+        at = const REGS,
+        gas_at = const GAS,
+    )
+}
+
+/// Where the thunk of a chunk jumps: on top of the stack is the return address of a cold call.
+///
+/// # Safety
+/// Not callable from Rust; its address goes into the context.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn service() {
+    naked_asm!(
+        spill!(),
+        "pop qword ptr [rbx + {site}]
+         mov rdi, rbx
+         call qword ptr [rbx + {service}]
+         test rax, rax
+         jz 2f
+         mov rdx, rax",
+        reload!(),
+        "jmp rdx
+         2:",
+        leave!(),
+        regs = const displacement(REGS),
+        gas = const displacement(GAS),
+        window = const displacement(offset_of!(Context, window)),
+        size = const CONTEXT_SIZE,
+        site = const offset_of!(Context, site),
+        service = const offset_of!(Context, service),
+        at = const REGS,
+        gas_at = const GAS,
+    )
+}
+
+/// What `ecalli` and `ecall.jar` call, with the own pc in edx; returns to the code behind them.
+///
+/// # Safety
+/// Not callable from Rust; its address goes into the context.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn call() {
+    naked_asm!(
+        spill!(),
+        "sub rsp, 8
+         mov rdi, rbx
+         mov esi, edx
+         call qword ptr [rbx + {call}]
+         add rsp, 8
+         test eax, eax
+         jz 2f",
+        reload!(),
+        "ret
+         2:
+         add rsp, 8",
+        leave!(),
+        regs = const displacement(REGS),
+        gas = const displacement(GAS),
+        window = const displacement(offset_of!(Context, window)),
+        size = const CONTEXT_SIZE,
+        call = const offset_of!(Context, call),
+        at = const REGS,
+        gas_at = const GAS,
+    )
+}
+
+/// Where the signal handler continues after a guest access faulted. Everything the interrupted
+/// code could be using is kept, so that the access can be repeated.
+///
+/// # Safety
+/// Not callable from Rust; the fault handler goes on here, with the registers as at the fault.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn fault() {
+    naked_asm!(
+        "mov gs:[{scratch}], rdx",
+        spill!(),
+        "pushfq
+         pop qword ptr [rbx + {flags}]
+         movups [rbx + {vector}], xmm0
+         mov rdi, rbx
+         call qword ptr [rbx + {fault}]
+         test rax, rax
+         jz 2f
+         mov [rbx + {site}], rax
+         movups xmm0, [rbx + {vector}]
+         mov rdx, [rbx + {scratch_at}]
+         push qword ptr [rbx + {flags}]
+         popfq",
+        reload!(),
+        "jmp qword ptr gs:[{site_gs}]
+         2:",
+        leave!(),
+        regs = const displacement(REGS),
+        gas = const displacement(GAS),
+        window = const displacement(offset_of!(Context, window)),
+        size = const CONTEXT_SIZE,
+        scratch = const displacement(offset_of!(Context, scratch)),
+        scratch_at = const offset_of!(Context, scratch),
+        flags = const offset_of!(Context, flags),
+        vector = const offset_of!(Context, vector),
+        fault = const offset_of!(Context, fault),
+        site = const offset_of!(Context, site),
+        site_gs = const displacement(offset_of!(Context, site)),
+        at = const REGS,
+        gas_at = const GAS,
+    )
+}

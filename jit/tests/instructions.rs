@@ -1,0 +1,283 @@
+//! Every computational instruction × every register triple × boundary operands, against the
+//! semantics of ISA §6 written down once more, in 128-bit arithmetic.
+
+mod common;
+
+use common::{bytes, memory, program, run};
+use rivet_isa::{CODE_BASE, Exit, Format, Inst, Op, Pc, Reg, Regs, Selector};
+use rivet_jit::{Call, Flow, Left};
+
+const EDGES: [u64; 14] = [
+    0,
+    1,
+    2,
+    u64::MAX,
+    1 << 63,
+    (1 << 63) - 1,
+    (1 << 63) + 1,
+    0xFFFF_FFFF_8000_0000,
+    0x8000_0000,
+    0x7FFF_FFFF,
+    0xFFFF_FFFF,
+    0x0123_4567_89AB_CDEF,
+    0xFEDC_BA98_0000_0080,
+    0x5_0000_0000,
+];
+
+fn sx32(value: u64) -> u64 {
+    i64::from(value as i32) as u64
+}
+
+fn orc_b(a: u64) -> u64 {
+    u64::from_le_bytes(a.to_le_bytes().map(|byte| if byte == 0 { 0 } else { 0xFF }))
+}
+
+/// Quotient and remainder of the division rules of ISA §6.10 for operands of `bits` bits.
+fn divide(a: i128, b: i128, all_ones: u64) -> (u64, u64) {
+    if b == 0 {
+        (all_ones, a as u64)
+    } else {
+        ((a / b) as u64, (a % b) as u64)
+    }
+}
+
+/// What the instruction computes from its two sources; immediates come in `b`.
+fn expected(op: Op, a: u64, b: u64, pc: u64) -> u64 {
+    let (sa, sb) = (a as i64, b as i64);
+    let (wa, wb) = (a as u32, b as u32);
+    let (swa, swb) = (wa as i32, wb as i32);
+    let n = (b & 63) as u32;
+    let m = (b & 31) as u32;
+    let ones = u64::MAX;
+    match op {
+        Op::Lui => sx32(b),
+        Op::Auipc => CODE_BASE.wrapping_add(pc).wrapping_add(sx32(b)),
+        Op::Add | Op::Addi => a.wrapping_add(b),
+        Op::Sub => a.wrapping_sub(b),
+        Op::And | Op::Andi => a & b,
+        Op::Or | Op::Ori => a | b,
+        Op::Xor | Op::Xori => a ^ b,
+        Op::Slt | Op::Slti => u64::from(sa < sb),
+        Op::Sltu | Op::Sltiu => u64::from(a < b),
+        Op::Sll | Op::Slli => a << n,
+        Op::Srl | Op::Srli => a >> n,
+        Op::Sra | Op::Srai => (sa >> n) as u64,
+        Op::Addw | Op::Addiw => sx32(a.wrapping_add(b)),
+        Op::Subw => sx32(a.wrapping_sub(b)),
+        Op::Sllw | Op::Slliw => sx32(u64::from(wa << m)),
+        Op::Srlw | Op::Srliw => sx32(u64::from(wa >> m)),
+        Op::Sraw | Op::Sraiw => i64::from(swa >> m) as u64,
+        Op::Mul => (u128::from(a) * u128::from(b)) as u64,
+        Op::Mulh => ((i128::from(sa) * i128::from(sb)) >> 64) as u64,
+        Op::Mulhsu => ((i128::from(sa) * i128::from(b)) >> 64) as u64,
+        Op::Mulhu => ((u128::from(a) * u128::from(b)) >> 64) as u64,
+        Op::Mulw => sx32(u64::from(wa.wrapping_mul(wb))),
+        Op::Div => divide(i128::from(sa), i128::from(sb), ones).0,
+        Op::Rem => divide(i128::from(sa), i128::from(sb), ones).1,
+        Op::Divu => divide(i128::from(a), i128::from(b), ones).0,
+        Op::Remu => divide(i128::from(a), i128::from(b), ones).1,
+        Op::Divw => sx32(divide(i128::from(swa), i128::from(swb), ones).0),
+        Op::Remw => sx32(divide(i128::from(swa), i128::from(swb), ones).1),
+        Op::Divuw => sx32(divide(i128::from(wa), i128::from(wb), ones).0),
+        Op::Remuw => sx32(divide(i128::from(wa), i128::from(wb), ones).1),
+        Op::AddUw => b.wrapping_add(u64::from(wa)),
+        Op::Sh1add => b.wrapping_add(a << 1),
+        Op::Sh2add => b.wrapping_add(a << 2),
+        Op::Sh3add => b.wrapping_add(a << 3),
+        Op::Sh1addUw => b.wrapping_add(u64::from(wa) << 1),
+        Op::Sh2addUw => b.wrapping_add(u64::from(wa) << 2),
+        Op::Sh3addUw => b.wrapping_add(u64::from(wa) << 3),
+        Op::SlliUw => u64::from(wa) << n,
+        Op::Andn => a & !b,
+        Op::Orn => a | !b,
+        Op::Xnor => !(a ^ b),
+        Op::Clz => u64::from(a.leading_zeros()),
+        Op::Ctz => u64::from(a.trailing_zeros()),
+        Op::Cpop => u64::from(a.count_ones()),
+        Op::Clzw => u64::from(wa.leading_zeros()),
+        Op::Ctzw => u64::from(wa.trailing_zeros()),
+        Op::Cpopw => u64::from(wa.count_ones()),
+        Op::Max => sa.max(sb) as u64,
+        Op::Maxu => a.max(b),
+        Op::Min => sa.min(sb) as u64,
+        Op::Minu => a.min(b),
+        Op::SextB => i64::from(a as i8) as u64,
+        Op::SextH => i64::from(a as i16) as u64,
+        Op::ZextH => u64::from(a as u16),
+        Op::Rol => a.rotate_left(n),
+        Op::Ror | Op::Rori => a.rotate_right(n),
+        Op::Rolw => sx32(u64::from(wa.rotate_left(m))),
+        Op::Rorw | Op::Roriw => sx32(u64::from(wa.rotate_right(m))),
+        Op::OrcB => orc_b(a),
+        Op::Rev8 => a.swap_bytes(),
+        Op::Bclr | Op::Bclri => a & !(1 << n),
+        Op::Bext | Op::Bexti => (a >> n) & 1,
+        Op::Binv | Op::Binvi => a ^ (1 << n),
+        Op::Bset | Op::Bseti => a | (1 << n),
+        Op::CzeroEqz => {
+            if b == 0 {
+                0
+            } else {
+                a
+            }
+        }
+        Op::CzeroNez => {
+            if b == 0 {
+                a
+            } else {
+                0
+            }
+        }
+        other => panic!("{other:?} computes nothing"),
+    }
+}
+
+/// A register file in which every slot has a value of its own, upper half included.
+fn background() -> Regs {
+    Regs::new(core::array::from_fn(|slot| {
+        0xA5A5_0000_0000_0000 + (slot as u64 + 1) * 0x1_0001_0101
+    }))
+}
+
+/// One instruction and what it is to compute.
+struct Case {
+    inst: Inst,
+    a: u64,
+    b: u64,
+}
+
+impl Case {
+    fn before(&self) -> Regs {
+        let mut regs = background();
+        regs.set(self.inst.rs1(), self.a);
+        regs.set(self.inst.rs2(), self.b);
+        regs
+    }
+
+    fn after(&self, pc: u64) -> Regs {
+        let mut regs = self.before();
+        let a = regs.get(self.inst.rs1());
+        let b = match self.inst.op().format() {
+            Format::R => regs.get(self.inst.rs2()),
+            _ => i64::from(self.inst.imm()) as u64,
+        };
+        regs.set(self.inst.rd(), expected(self.inst.op(), a, b, pc));
+        regs
+    }
+}
+
+/// Runs the cases in one program, `case; ecalli 0` each; the host checks and prepares.
+fn check(cases: &[Case]) {
+    let call = Inst::ecalli(Selector { selector: 0 });
+    let code = bytes(cases.iter().flat_map(|case| [case.inst, call]));
+    let (program, mut memory) = (program(&code), memory(&code));
+    let mut seen = 0;
+    let mut host = |call: Call<'_>| {
+        let case = &cases[seen];
+        let pc = 8 * seen as u64;
+        assert_eq!(call.next_pc.value(), pc + 8);
+        assert_eq!(
+            *call.regs,
+            case.after(pc),
+            "{:?} a={:#x} b={:#x}",
+            case.inst,
+            case.a,
+            case.b
+        );
+        seen += 1;
+        if let Some(next) = cases.get(seen) {
+            *call.regs = next.before();
+        }
+        Flow::Continue
+    };
+    let gas = 1 << 62;
+    let ended = run(&program, &mut memory, 0, cases[0].before(), gas, &mut host);
+    let end = Pc::new(code.len() as u64);
+    assert_eq!(ended.left, Left::Exit(Exit::Panic, end));
+    assert_eq!(seen, cases.len());
+}
+
+fn computing_ops(wanted: impl Fn(Format) -> bool) -> impl Iterator<Item = Op> {
+    let plain = |op: &Op| op.flow() == rivet_isa::Flow::Next;
+    let access = |op: &Op| op.is_load() || op.is_store() || matches!(op, Op::Fence | Op::FenceI);
+    let ops = Op::ALL
+        .iter()
+        .copied()
+        .filter(plain)
+        .filter(move |op| !access(op));
+    ops.filter(move |op| wanted(op.format()))
+}
+
+#[test]
+fn two_sources_compute_the_specified_value_in_every_register_triple() {
+    for op in computing_ops(|format| format == Format::R) {
+        for (i, &a) in EDGES.iter().enumerate() {
+            let mut cases = Vec::new();
+            for triple in 0..4096u32 {
+                let reg = |shift: u32| Reg::new((triple >> shift & 15) as u8).unwrap();
+                let inst = Inst::from_parts(op, reg(0), reg(4), reg(8), 0);
+                cases.push(Case {
+                    inst,
+                    a,
+                    b: EDGES[(i + triple as usize) % EDGES.len()],
+                });
+            }
+            check(&cases);
+        }
+    }
+}
+
+#[test]
+fn every_pair_of_edge_values_gives_the_specified_result() {
+    let regs = [
+        (10, 11, 12),
+        (10, 10, 12),
+        (12, 10, 12),
+        (11, 5, 10),
+        (3, 4, 3),
+        (1, 11, 2),
+    ];
+    for op in computing_ops(|format| format == Format::R) {
+        let mut cases = Vec::new();
+        for (a, b) in EDGES.iter().flat_map(|a| EDGES.map(|b| (*a, b))) {
+            for (rd, rs1, rs2) in regs {
+                let reg = |n| Reg::new(n).unwrap();
+                cases.push(Case {
+                    inst: Inst::from_parts(op, reg(rd), reg(rs1), reg(rs2), 0),
+                    a,
+                    b,
+                });
+            }
+        }
+        check(&cases);
+    }
+}
+
+#[test]
+fn immediates_compute_the_specified_value_in_every_register_pair() {
+    let wanted = |format| {
+        matches!(
+            format,
+            Format::I | Format::I6 | Format::I5 | Format::I1 | Format::U
+        )
+    };
+    for op in computing_ops(wanted) {
+        let imms: &[i32] = match op.format() {
+            Format::I => &[-2048, -1, 0, 1, 2, 127, 128, 255, 256, 2047],
+            Format::I6 => &[0, 1, 31, 32, 63],
+            Format::I5 => &[0, 1, 30, 31],
+            Format::U => &[0, 0x1000, 0x7FFF_F000, i32::MIN, -0x1000],
+            _ => &[0],
+        };
+        let mut cases = Vec::new();
+        for pair in 0..256u32 {
+            let reg = |shift: u32| Reg::new((pair >> shift & 15) as u8).unwrap();
+            for imm in imms {
+                let inst = Inst::from_parts(op, reg(0), reg(4), Reg::ZERO, *imm);
+                let values = EDGES.iter().skip(pair as usize % 3).step_by(3);
+                cases.extend(values.map(|&a| Case { inst, a, b: 0 }));
+            }
+        }
+        check(&cases);
+    }
+}
