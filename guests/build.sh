@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds guests/prebuilt/*.elf from guests/c and guests/rt.
+# Builds guests/prebuilt/*.elf from guests/c and guests/rt; all but words.elf,
+# which rust/build.sh makes.
 #
 #   guests/build.sh            rebuild them in place
 #   guests/build.sh --check    rebuild elsewhere; fail if a byte differs
@@ -59,8 +60,8 @@ guest fsm-plain c/fsm.c -O0
 
 if [ -n "$check" ]; then
     status=0
-    for file in prebuilt/*.elf "$out"/*.elf; do
-        name=$(basename "$file")
+    for name in $(cd "$out" && ls) $(cd prebuilt && ls); do
+        [ "$name" != words.elf ] || continue
         cmp -s "prebuilt/$name" "$out/$name" && continue
         echo "guests/build.sh: prebuilt/$name is not what its source builds to" >&2
         status=1

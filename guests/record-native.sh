@@ -4,7 +4,7 @@
 #   guests/record-native.sh            record
 #   guests/record-native.sh --check    fail if the recorded values differ
 #
-# CC chooses the compiler (default cc), CFLAGS its options (default -O2).
+# CC chooses the C compiler (default cc), CFLAGS its options (default -O2).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 build=$(mktemp -d)
@@ -26,8 +26,12 @@ record() {
 {
     printf '#guest\tn\texit\tvalue\tpage\tstdout\tbench_n\tbench_value\n'
     grep -v '^#' cases.tsv | while IFS=$'\t' read -r guest n bench; do
-        # shellcheck disable=SC2086
-        ${CC:-cc} ${CFLAGS:--O2} -std=c17 "c/$guest.c" c/native.c -o "$build/$guest" -lm
+        if [ -d "rust/$guest" ]; then
+            rustc --edition 2024 -O "rust/$guest/src/main.rs" -o "$build/$guest"
+        else
+            # shellcheck disable=SC2086
+            ${CC:-cc} ${CFLAGS:--O2} -std=c17 "c/$guest.c" c/native.c -o "$build/$guest" -lm
+        fi
         printf '%s\t%s\t%s' "$guest" "$n" "$(record "$guest" "$n")"
         if [ "$bench" = 0 ]; then
             printf '\t-\t-\n'
