@@ -83,6 +83,16 @@ impl AddressSpace {
         len: AccessLen,
         access: Access,
     ) -> Result<Granted, Denied> {
+        self.apply(addr, len, access, None)
+    }
+
+    fn apply(
+        &mut self,
+        addr: GuestAddr,
+        len: AccessLen,
+        access: Access,
+        gas: Option<u64>,
+    ) -> Result<Granted, Denied> {
         let first = addr.page();
         let last = addr.advance(len.bytes() - 1).page();
         self.layout.permit(first, access)?;
@@ -97,7 +107,7 @@ impl AddressSpace {
         }
         // A pair that wraps has faulted: no layout maps page 0.
         let range = PageRange::between(first.value(), last.value() + 1);
-        let (charge, pages) = self.make_private(range)?;
+        let (charge, pages) = self.make_private(range, gas)?;
         let change = if pages == 0 {
             Change::Nothing
         } else {
@@ -118,13 +128,18 @@ impl AddressSpace {
         addr: GuestAddr,
         len: AccessLen,
         access: Access,
-        _gas: u64,
+        gas: u64,
     ) -> Result<Granted, Denied> {
-        self.access(addr, len, access)
+        self.apply(addr, len, access, Some(gas))
     }
 
-    /// Makes writable pages private; says at what charge, and how many were not yet.
-    fn make_private(&mut self, range: PageRange) -> Result<(u64, u32), HostError> {
+    /// Makes writable pages private; says at what charge, and how many were not yet. With gas given
+    /// neighbours may be opened.
+    fn make_private(
+        &mut self,
+        range: PageRange,
+        gas: Option<u64>,
+    ) -> Result<(u64, u32), HostError> {
         let Self {
             layout,
             store,
@@ -134,7 +149,10 @@ impl AddressSpace {
         match store {
             Store::Window { window, .. } => {
                 let (ledger, mut host) = window.states();
-                let done = ledger.charge(layout, range, &mut host, held)?;
+                let done = match gas {
+                    Some(gas) => ledger.trap(layout, range, gas, &mut host, held)?,
+                    None => ledger.charge(layout, range, &mut host, held)?,
+                };
                 Ok((done.charge, done.pages))
             }
             Store::Software(frames) => {
@@ -227,7 +245,7 @@ impl AddressSpace {
         self.permit_all(addr, from.len(), Access::Write)?;
         let mut charge = 0;
         for range in spans(addr, from.len()) {
-            charge += self.make_private(range)?.0;
+            charge += self.make_private(range, None)?.0;
         }
         self.copy_in(addr, from);
         Ok(charge)

@@ -25,6 +25,8 @@ pub enum SysCall {
     Seal,
     /// Opening the page tables of this process for scanning.
     OpenPagemap,
+    /// Asking whether memory is locked.
+    Msync,
     /// Asking them which pages were copied.
     PagemapScan,
     /// Reading a thread's fault counters.
@@ -48,6 +50,7 @@ impl fmt::Display for SysCall {
             Self::Pwrite => "pwrite",
             Self::Seal => "fcntl(F_ADD_SEALS)",
             Self::OpenPagemap => "open(/proc/self/pagemap)",
+            Self::Msync => "msync",
             Self::PagemapScan => "ioctl(PAGEMAP_SCAN)",
             Self::Getrusage => "getrusage",
             Self::Sigaction => "sigaction",
@@ -134,6 +137,15 @@ pub enum HostError {
         /// Minor faults of this thread since the last settle.
         faults: u64,
     },
+    /// Guest memory is locked, so page tables do not tell who wrote it.
+    #[error("guest memory is locked (mlock, mlockall): unlock it or use the trap tracker")]
+    Locked,
+    /// The kernel merges equal pages of the whole process, so page tables do not tell who wrote.
+    #[error("the process merges equal pages (PR_SET_MEMORY_MERGE): use the trap tracker")]
+    Merging,
+    /// Open pages may have been written since the last settle.
+    #[error("the run has not ended: end or settle it before looking at its pages")]
+    NotSettled,
     /// The thread blocks a signal that guest faults are reported by.
     #[error("signal {signal} is blocked in this thread: unblock it before running a guest")]
     SignalBlocked {

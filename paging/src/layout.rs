@@ -207,7 +207,6 @@ impl Layout {
 
     /// The longest run of writable pages around the writable page `page`, whatever regions it
     /// consists of.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for trackers that open pages"))]
     pub(crate) fn writable_run(&self, page: PageIndex) -> Option<PageRange> {
         let i = self.position(page)?;
         (self.regions[i].class == RegionClass::ReadWrite).then(|| self.writable[i])

@@ -28,12 +28,16 @@
 //!
 //! # How generated code uses it
 //!
-//! With `R = Rsmall + open_charge`, its gas register holds `gas - R`. On a fault inside its
+//! A run is bracketed by [`begin_run`](AddressSpace::begin_run) and
+//! [`end_run`](AddressSpace::end_run), whose charge is deducted before anyone looks at the gas.
+//! With `R = Rsmall + open_charge`, the gas register holds `gas - R`. On a fault inside its
 //! [`FaultScope`] it computes `gas = register + R`, calls
 //! [`access_opening`](AddressSpace::access_opening), deducts the charge, and sets the register to
 //! `gas - (Rsmall + open_charge)` with the new `open_charge`. When a gate's cheap check fails and
 //! `open_charge` is not 0 it calls [`settle`](AddressSpace::settle) with [`Settle::Close`], deducts,
-//! and decides exactly. Every exit of a run does the same first; host calls use [`Settle::Keep`].
+//! and decides exactly. A host call settles with [`Settle::Keep`] before the host sees gas or pages.
+//! If `open_charge` is not 0 after [`Settle::Close`], mappings ran short and the gas is exact all
+//! the same, but every later gate would ask again: finish in an interpreter.
 //! [`Change::Nothing`] for an access that faulted is a [`HostError::Unexplained`]: retrying it would
 //! fault for ever. [`HostError::MappingsShort`] leaves everything as it was: the machine may
 //! [`detach`](AddressSpace::detach) and go on in an interpreter at the same instruction.

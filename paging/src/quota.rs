@@ -86,6 +86,11 @@ impl Held {
         Ok(())
     }
 
+    /// Gives back all but `pages`.
+    pub(crate) fn keep(&mut self, pages: u64) {
+        self.give(self.pages.saturating_sub(pages));
+    }
+
     /// Gives `pages` back.
     pub(crate) fn give(&mut self, pages: u64) {
         let pages = pages.min(self.pages);

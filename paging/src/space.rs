@@ -17,11 +17,12 @@ use std::sync::Arc;
 use crate::error::{HostError, PageFault};
 use crate::frame::{Frame, FrameTable, PageBytes};
 use crate::layout::{Access, Layout};
-use crate::ledger::{Settle, Tracker};
+use crate::ledger::{Ledger, Settle, Tracker};
 use crate::page::{GuestAddr, PAGE_SIZE, PageIndex, PageRange};
 use crate::pool::WindowPool;
 use crate::quota::{Held, MemoryLimits};
-use crate::window::{Window, WindowView};
+use crate::sys::page_tables;
+use crate::window::{Window, WindowPages, WindowView};
 
 /// What a page holds compared with what its region's source holds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -77,7 +78,12 @@ impl AddressSpace {
             Store::Software(frames) => frames,
         };
         let mut window = pool.acquire(&self.layout)?;
-        window.ledger.set_tracker(tracker);
+        // Asked here, because the fault handler must find the answer ready.
+        let possible = match tracker {
+            Tracker::Trap => Ok(()),
+            Tracker::Windows => page_tables().map(|_| ()),
+        };
+        window.ledger.set_tracker(tracker, possible.err());
         for (&page, frame) in &self.base {
             if frames.get(page).is_none() {
                 window.place_base(page, frame)?;
@@ -96,13 +102,20 @@ impl AddressSpace {
     }
 
     /// Leaves the window, keeping every page, and gives the window back to its pool.
-    pub fn detach(&mut self) {
+    ///
+    /// # Errors
+    /// [`HostError::NotSettled`] during a run with open pages.
+    pub fn detach(&mut self) -> Result<(), HostError> {
+        self.settled()?;
         let Store::Window { window, .. } = &self.store else {
-            return;
+            return Ok(());
         };
         let frames = copy_frames(window);
         let left = std::mem::replace(&mut self.store, Store::Software(frames));
         give_back(left);
+        // Open pages counted against the limits.
+        self.held.keep(u64::from(self.private_count()));
+        Ok(())
     }
 
     /// Where its window lies, if it is in one.
@@ -116,8 +129,10 @@ impl AddressSpace {
     /// Another machine's memory with the same content, base pages and private pages, in software.
     ///
     /// # Errors
-    /// [`HostError::MachineMemory`] or [`HostError::EngineMemory`] when the copy would pass a limit.
+    /// [`HostError::MachineMemory`] or [`HostError::EngineMemory`] when the copy would pass a limit;
+    /// [`HostError::NotSettled`] during a run with open pages.
     pub fn fork(&self) -> Result<Self, HostError> {
+        self.settled()?;
         let mut held = Held::new(self.held.limits().clone());
         held.take(u64::from(self.private_count()))?;
         let frames = match &self.store {
@@ -137,7 +152,7 @@ impl AddressSpace {
     /// # Errors
     /// Any [`HostError`] of mapping; the space has then left its window and is reset all the same.
     pub fn reset(&mut self) -> Result<(), HostError> {
-        self.held.give(u64::from(self.private_count()));
+        self.held.keep(0);
         if let Store::Window { window, .. } = &mut self.store {
             let reset = window.wipe().and_then(|()| {
                 let mut base = self.base.iter();
@@ -175,6 +190,7 @@ impl AddressSpace {
         offset: usize,
         bytes: &[u8],
     ) -> Result<(), HostError> {
+        self.settled()?;
         if self.is_private(page) {
             self.write_private(page, offset, bytes);
             return Ok(());
@@ -182,6 +198,9 @@ impl AddressSpace {
         let mut content = self.clean_content(page).copied().unwrap_or([0; PAGE_SIZE]);
         content[offset..offset + bytes.len()].copy_from_slice(bytes);
         if let Store::Window { window, .. } = &mut self.store {
+            if window.ledger.open().contains(page) {
+                return Err(HostError::NotSettled);
+            }
             window.place_base(page, &content)?;
         }
         self.base.insert(page, Arc::new(content));
@@ -228,8 +247,58 @@ impl AddressSpace {
     ///
     /// # Errors
     /// [`HostError::Tripwire`] or [`HostError::Sys`]; the machine cannot go on then.
-    pub const fn settle(&mut self, _open: Settle) -> Result<u64, HostError> {
-        Ok(0)
+    pub fn settle(&mut self, open: Settle) -> Result<u64, HostError> {
+        self.with_ledger(|ledger, layout, mut host, held| {
+            ledger.settle(layout, open, &mut host, held)
+        })
+    }
+
+    /// Declares that a guest is about to run on the calling thread. Pages are only opened between
+    /// this and [`end_run`](Self::end_run).
+    ///
+    /// # Errors
+    /// [`HostError::Sys`].
+    pub fn begin_run(&mut self) -> Result<(), HostError> {
+        self.with_ledger(|ledger, _, mut host, _| ledger.begin_run(&mut host).map(|()| 0))?;
+        Ok(())
+    }
+
+    /// Declares that the guest stopped, settles, and returns the charge.
+    ///
+    /// # Errors
+    /// As [`settle`](Self::settle).
+    pub fn end_run(&mut self) -> Result<u64, HostError> {
+        self.with_ledger(|ledger, layout, mut host, held| ledger.end_run(layout, &mut host, held))
+    }
+
+    fn with_ledger(
+        &mut self,
+        body: impl FnOnce(&mut Ledger, &Layout, WindowPages<'_>, &mut Held) -> Result<u64, HostError>,
+    ) -> Result<u64, HostError> {
+        match &mut self.store {
+            Store::Software(_) => Ok(0),
+            Store::Window { window, .. } => {
+                let (ledger, host) = window.states();
+                body(ledger, &self.layout, host, &mut self.held)
+            }
+        }
+    }
+
+    fn settled(&self) -> Result<(), HostError> {
+        match &self.store {
+            Store::Window { window, .. } if !window.ledger.is_settled() => {
+                Err(HostError::NotSettled)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How first writes are found now, and why not otherwise if that was not asked for.
+    pub fn tracker(&self) -> (Tracker, Option<HostError>) {
+        match &self.store {
+            Store::Software(_) => (Tracker::Trap, None),
+            Store::Window { window, .. } => window.ledger.tracker(),
+        }
     }
 
     /// The pages that have been charged for, ascending.

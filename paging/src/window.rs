@@ -23,7 +23,7 @@ use crate::layout::{Layout, Region};
 use crate::ledger::{HostPages, Ledger};
 use crate::page::{ADDRESS_SPACE, HostAddr, PAGE_SIZE, PageIndex, PageRange};
 use crate::page_set::PageSet;
-use crate::sys::{Protection, Reservation};
+use crate::sys::{Protection, Reservation, page_tables, refuse_process_merging, thread_faults};
 
 /// Bytes of context directly below the base.
 pub const CONTEXT_SIZE: usize = 64 << 10;
@@ -34,12 +34,16 @@ const BASE: usize = GUARD_SIZE + CONTEXT_SIZE;
 const TOTAL: usize = BASE + ADDRESS_SPACE as usize + GUARD_SIZE;
 /// Clean pages worth dropping along with private ones to save a system call.
 const COALESCE: u32 = 32;
+/// Mappings above which a window is mapped anew rather than cleaned.
+const FRAGMENTED: u64 = 512;
 
 /// A reserved window and the page states in it.
 pub(crate) struct Window {
     memory: Reservation,
     pub(crate) ledger: Ledger,
     mapped: Option<Arc<Layout>>,
+    /// For each region mapped, whether huge and merged pages are kept out of it.
+    plain: Box<[bool]>,
     mappings: Mappings,
 }
 
@@ -75,21 +79,61 @@ impl Drop for Mappings {
 }
 
 /// The ledger's view of the host while it changes page states.
-struct Pages<'a> {
+pub(crate) struct WindowPages<'a> {
     memory: &'a Reservation,
+    mapped: Option<&'a Arc<Layout>>,
+    plain: &'a mut [bool],
     mappings: &'a mut Mappings,
 }
 
-impl HostPages for Pages<'_> {
-    fn allow(&mut self, range: PageRange) -> Result<(), HostError> {
-        // At worst the range is cut out of the middle of a mapping.
-        self.mappings.add(2)?;
+impl HostPages for WindowPages<'_> {
+    fn allow(&mut self, range: PageRange, mappings: u64) -> Result<(), HostError> {
+        self.mappings.add(mappings)?;
         protect(self.memory, range, Protection::ReadWrite)
     }
 
-    fn forbid(&mut self, range: PageRange) -> Result<(), HostError> {
+    fn forbid(&mut self, range: PageRange, mappings: u64) -> Result<(), HostError> {
+        self.mappings.add(mappings)?;
         protect(self.memory, range, Protection::Read)
     }
+
+    fn vouch(&mut self, range: PageRange) -> Result<(), HostError> {
+        refuse_process_merging()?;
+        let regions = self.mapped.iter().flat_map(|layout| layout.regions());
+        for (region, plain) in regions.zip(self.plain.iter_mut()) {
+            let inside = !region.range().intersect(range).is_empty();
+            if inside && !*plain {
+                let (start, len) = place(region.range());
+                self.memory.keep_plain(start, len)?;
+                *plain = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan(
+        &mut self,
+        range: PageRange,
+        found: &mut dyn FnMut(PageRange),
+    ) -> Result<(), HostError> {
+        let (start, len) = place(range);
+        let base = self.memory.at(start).addr().get();
+        page_tables()?.scan(base, len, &mut |offset, len| {
+            let first = range.start() + (offset / PAGE_SIZE) as u32;
+            found(PageRange::between(first, first + (len / PAGE_SIZE) as u32));
+        })?;
+        // Locking marks memory before it copies pages, so asking last misses nothing.
+        self.memory.refuse_locked(start, len)
+    }
+
+    fn faults(&mut self) -> Result<u64, HostError> {
+        thread_faults()
+    }
+}
+
+/// Offset and length of a range inside the reservation.
+fn place(range: PageRange) -> (usize, usize) {
+    (BASE + range.byte_start(), range.byte_len())
 }
 
 fn protect(memory: &Reservation, range: PageRange, to: Protection) -> Result<(), HostError> {
@@ -110,6 +154,7 @@ impl Window {
             memory,
             ledger: Ledger::default(),
             mapped: None,
+            plain: Box::default(),
             mappings,
         })
     }
@@ -143,6 +188,7 @@ impl Window {
         for region in layout.regions() {
             self.map_region(region)?;
         }
+        self.plain = vec![false; layout.regions().len()].into_boxed_slice();
         self.mapped = Some(Arc::clone(layout));
         Ok(())
     }
@@ -188,9 +234,11 @@ impl Window {
     }
 
     /// The ledger and the host it speaks to, at the same time.
-    pub(crate) fn states(&mut self) -> (&mut Ledger, impl HostPages) {
-        let pages = Pages {
+    pub(crate) fn states(&mut self) -> (&mut Ledger, WindowPages<'_>) {
+        let pages = WindowPages {
             memory: &self.memory,
+            mapped: self.mapped.as_ref(),
+            plain: &mut self.plain,
             mappings: &mut self.mappings,
         };
         (&mut self.ledger, pages)
@@ -240,11 +288,21 @@ impl Window {
 
     /// Takes every page back to closed with the content of its source. Base pages are gone too.
     pub(crate) fn wipe(&mut self) -> Result<(), HostError> {
-        discard(&self.memory, self.ledger.charged())?;
-        discard(&self.memory, self.ledger.base())?;
+        if self.mappings.own > FRAGMENTED {
+            // Closed again, pieces of a mapping need not merge: start from none.
+            return self.unmap();
+        }
+        for dirty in [
+            self.ledger.charged(),
+            self.ledger.open(),
+            self.ledger.base(),
+        ] {
+            discard(&self.memory, dirty)?;
+        }
         if let Some(layout) = &self.mapped {
             for region in layout.regions() {
-                close(&self.memory, region.range(), self.ledger.charged())?;
+                let writable = [self.ledger.charged(), self.ledger.open()];
+                close(&self.memory, region.range(), writable)?;
             }
         }
         self.ledger.clear();
@@ -274,17 +332,22 @@ fn discard(memory: &Reservation, pages: &PageSet) -> Result<(), HostError> {
     Ok(())
 }
 
-/// Closes whatever is writable in `range`, given that only `writable` pages are.
-fn close(memory: &Reservation, range: PageRange, writable: &PageSet) -> Result<(), HostError> {
-    let Some(first) = writable.next_run(range) else {
-        return Ok(());
-    };
-    let mut last = first;
-    while let Some(run) = writable.next_run(PageRange::between(last.end(), range.end())) {
-        last = run;
+/// Closes whatever is writable in `range`, given that only pages of `writable` are.
+fn close(memory: &Reservation, range: PageRange, writable: [&PageSet; 2]) -> Result<(), HostError> {
+    let hulls = writable.into_iter().filter_map(|set| hull(set, range));
+    let dirty =
+        hulls.reduce(|a, b| PageRange::between(a.start().min(b.start()), a.end().max(b.end())));
+    dirty.map_or(Ok(()), |dirty| protect(memory, dirty, Protection::Read))
+}
+
+/// The smallest range that holds every page of `set` in `range`.
+fn hull(set: &PageSet, range: PageRange) -> Option<PageRange> {
+    let first = set.next_run(range)?;
+    let mut end = first.end();
+    while let Some(run) = set.next_run(PageRange::between(end, range.end())) {
+        end = run.end();
     }
-    let dirty = PageRange::between(first.start(), last.end());
-    protect(memory, dirty, Protection::Read)
+    Some(PageRange::between(first.start(), end))
 }
 
 /// Where the parts of an attached window lie in the host.

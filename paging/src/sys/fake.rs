@@ -29,7 +29,7 @@ impl SlabFile {
 }
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", not(miri))))]
-pub(crate) use absent::Reservation;
+pub(crate) use absent::{Reservation, page_tables, refuse_process_merging, thread_faults};
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", not(miri))))]
 mod absent {
@@ -37,6 +37,32 @@ mod absent {
 
     use super::{HostError, SlabFile};
     use crate::sys::Protection;
+
+    /// Page tables that this target has no questions for; there are no values of this type.
+    pub(crate) enum PageTables {}
+
+    impl PageTables {
+        pub(crate) fn scan(
+            &self,
+            _base: usize,
+            _len: usize,
+            _found: &mut dyn FnMut(usize, usize),
+        ) -> Result<(), HostError> {
+            match *self {}
+        }
+    }
+
+    pub(crate) fn page_tables() -> Result<&'static PageTables, HostError> {
+        Err(HostError::Unsupported)
+    }
+
+    pub(crate) fn thread_faults() -> Result<u64, HostError> {
+        Err(HostError::Unsupported)
+    }
+
+    pub(crate) fn refuse_process_merging() -> Result<(), HostError> {
+        Err(HostError::Unsupported)
+    }
 
     /// Address space that this target cannot reserve; there are no values of this type.
     #[derive(Debug)]
@@ -72,6 +98,12 @@ mod absent {
             _len: usize,
             _protection: Protection,
         ) -> Result<(), HostError> {
+            match *self {}
+        }
+        pub(crate) fn keep_plain(&self, _offset: usize, _len: usize) -> Result<(), HostError> {
+            match *self {}
+        }
+        pub(crate) fn refuse_locked(&self, _offset: usize, _len: usize) -> Result<(), HostError> {
             match *self {}
         }
         pub(crate) fn discard(&self, _offset: usize, _len: usize) -> Result<(), HostError> {

@@ -23,12 +23,22 @@ fn last(call: SysCall) -> HostError {
     }
 }
 
-fn checked(call: SysCall, result: i32) -> Result<(), HostError> {
+pub(super) fn checked(call: SysCall, result: i32) -> Result<(), HostError> {
     if result == -1 {
         Err(last(call))
     } else {
         Ok(())
     }
+}
+
+fn is_invalid(error: HostError) -> bool {
+    matches!(
+        error,
+        HostError::Sys {
+            errno: Errno(libc::EINVAL),
+            ..
+        }
+    )
 }
 
 impl Protection {
@@ -269,11 +279,48 @@ impl Reservation {
 
     /// Gives the private content of a range back at once; it reads as its source again.
     pub(crate) fn discard(&self, offset: usize, len: usize) -> Result<(), HostError> {
+        /// As MADV_DONTNEED, for locked memory too.
+        const MADV_DONTNEED_LOCKED: i32 = 24;
+        match self.advise(offset, len, libc::MADV_DONTNEED) {
+            Err(error) if is_invalid(error) => self.advise(offset, len, MADV_DONTNEED_LOCKED),
+            other => other,
+        }
+    }
+
+    /// Keeps huge pages and merged pages out of a range from now on. Async-signal-safe.
+    pub(crate) fn keep_plain(&self, offset: usize, len: usize) -> Result<(), HostError> {
+        for advice in [libc::MADV_NOHUGEPAGE, libc::MADV_UNMERGEABLE] {
+            match self.advise(offset, len, advice) {
+                // A kernel without the feature does not know the advice.
+                Err(error) if is_invalid(error) => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails if any of a range is locked in memory. Async-signal-safe.
+    pub(crate) fn refuse_locked(&self, offset: usize, len: usize) -> Result<(), HostError> {
+        gate(SysCall::Msync)?;
+        let at = self.range(offset, len);
+        // SAFETY: on private mappings this only looks at their flags; the range lies inside this
+        // reservation.
+        let result = unsafe { libc::msync(at, len, libc::MS_ASYNC | libc::MS_INVALIDATE) };
+        checked(SysCall::Msync, result).map_err(|error| match error {
+            HostError::Sys {
+                errno: Errno(libc::EBUSY),
+                ..
+            } => HostError::Locked,
+            other => other,
+        })
+    }
+
+    pub(super) fn advise(&self, offset: usize, len: usize, advice: i32) -> Result<(), HostError> {
         gate(SysCall::Madvise)?;
         let at = self.range(offset, len);
-        // SAFETY: dropping content needs that nobody relies on it; the range lies inside this
-        // reservation and no Rust reference points into it.
-        let result = unsafe { libc::madvise(at, len, libc::MADV_DONTNEED) };
+        // SAFETY: the advices given here change policy or drop content that nobody relies on; the
+        // range lies inside this reservation and no Rust reference points into it.
+        let result = unsafe { libc::madvise(at, len, advice) };
         checked(SysCall::Madvise, result)
     }
 

@@ -12,10 +12,15 @@ pub(crate) use linux::{Reservation, SlabFile};
 #[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
 pub(crate) mod signals;
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
+mod page_tables;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
+pub(crate) use page_tables::{page_tables, refuse_process_merging, thread_faults};
+
 #[cfg(any(test, not(all(target_os = "linux", target_arch = "x86_64", not(miri)))))]
 mod fake;
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", not(miri))))]
-pub(crate) use fake::{Reservation, SlabFile};
+pub(crate) use fake::{Reservation, SlabFile, page_tables, refuse_process_merging, thread_faults};
 
 mod inject;
 #[cfg(test)]

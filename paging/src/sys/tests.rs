@@ -45,7 +45,7 @@ fn life(pool: &WindowPool) -> Result<u64, HostError> {
             .store(at(page, offset), AccessLen::Double, 0x0102_0304_0506_0708)
             .map_err(host)?;
     }
-    space.detach();
+    space.detach()?;
     charge += space.write(at(30, 100), &[9; 5000]).map_err(host)?;
     let mut twin = space.fork()?;
     twin.attach(pool, Tracker::Trap)?;

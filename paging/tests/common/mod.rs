@@ -12,6 +12,8 @@ use std::sync::Arc;
 use rivet_paging::*;
 
 pub(crate) const COST: u64 = 256;
+/// What the gas register is biased by apart from open pages.
+pub(crate) const SMALL: u64 = 1 << 16;
 
 /// xorshift64*.
 pub(crate) struct Random(pub(crate) u64);
@@ -106,6 +108,8 @@ impl NativeGuest {
     pub(crate) fn new(layout: &Arc<Layout>, pool: &WindowPool, tracker: Tracker, gas: u64) -> Self {
         let mut space = AddressSpace::new(Arc::clone(layout), MemoryLimits::default());
         space.attach(pool, tracker).unwrap();
+        assert_eq!(space.tracker(), (tracker, None));
+        space.begin_run().unwrap();
         Self {
             space,
             gas,
@@ -117,6 +121,22 @@ impl NativeGuest {
     pub(crate) fn settle(&mut self, how: Settle) -> u64 {
         self.gas -= self.space.settle(how).unwrap();
         self.gas
+    }
+
+    /// Ends the run and returns the exact gas.
+    pub(crate) fn end(&mut self) -> u64 {
+        self.gas -= self.space.end_run().unwrap();
+        self.gas
+    }
+
+    /// The gate of generated code, `SMALL` covering cost and reserve of any block.
+    pub(crate) fn gate(&mut self, cost: u64, reserve: u64) -> bool {
+        let register = self.gas as i64 - (SMALL + self.space.open_charge()) as i64;
+        let passes = register >= cost as i64 || self.settle(Settle::Close) >= cost + reserve;
+        if passes {
+            self.gas -= cost;
+        }
+        passes
     }
 
     pub(crate) fn store(&mut self, addr: GuestAddr, len: AccessLen, value: u64) -> Native {
@@ -205,34 +225,53 @@ unsafe fn instruction(
 #[derive(Clone, Default)]
 pub(crate) struct Oracle {
     /// page -> (writable, cost)
-    pub(crate) class: std::collections::BTreeMap<u32, (bool, u64)>,
-    pub(crate) bytes: std::collections::BTreeMap<u32, u8>,
+    pub(crate) class: Arc<std::collections::BTreeMap<u32, (bool, u64)>>,
+    pub(crate) written: std::collections::BTreeMap<u32, u8>,
+    pub(crate) initial: Arc<std::collections::BTreeMap<u32, u8>>,
     pub(crate) private: std::collections::BTreeSet<u32>,
     pub(crate) gas: u64,
 }
 
 impl Oracle {
     pub(crate) fn new(layout: &Layout, gas: u64) -> Self {
-        let mut oracle = Self {
-            gas,
-            ..Self::default()
-        };
+        let (mut class, mut initial) = (
+            std::collections::BTreeMap::new(),
+            std::collections::BTreeMap::new(),
+        );
         for region in layout.regions() {
             let writable = region.class() == RegionClass::ReadWrite;
             for page in region.range().iter() {
-                oracle
-                    .class
-                    .insert(page.value(), (writable, region.cow_cost()));
+                class.insert(page.value(), (writable, region.cow_cost()));
                 let index = page.value() - region.range().start();
                 if let Some(content) = region.source().page(index) {
                     let nonzero = content.iter().enumerate().filter(|(_, b)| **b != 0);
                     for (i, &b) in nonzero {
-                        oracle.bytes.insert(page.base().value() + i as u32, b);
+                        initial.insert(page.base().value() + i as u32, b);
                     }
                 }
             }
         }
-        oracle
+        Self {
+            class: Arc::new(class),
+            initial: Arc::new(initial),
+            gas,
+            ..Self::default()
+        }
+    }
+
+    /// The same machine with other gas and nothing written.
+    pub(crate) fn afresh(&self, gas: u64) -> Self {
+        Self {
+            class: Arc::clone(&self.class),
+            initial: Arc::clone(&self.initial),
+            gas,
+            ..Self::default()
+        }
+    }
+
+    fn byte(&self, at: u32) -> u8 {
+        let written = self.written.get(&at).or_else(|| self.initial.get(&at));
+        written.copied().unwrap_or(0)
     }
 
     fn touched(addr: u32, len: u32) -> Vec<u32> {
@@ -256,7 +295,7 @@ impl Oracle {
         }
         for i in 0..len {
             let byte = (value >> (8 * i)) as u8;
-            self.bytes.insert(addr.wrapping_add(i), byte);
+            self.written.insert(addr.wrapping_add(i), byte);
         }
         Ok(())
     }
@@ -268,22 +307,27 @@ impl Oracle {
             }
         }
         Ok((0..len).fold(0, |v, i| {
-            let byte = self.bytes.get(&addr.wrapping_add(i)).copied().unwrap_or(0);
+            let byte = self.byte(addr.wrapping_add(i));
             v | u64::from(byte) << (8 * i)
         }))
     }
 
-    /// Compares private pages and every stored byte of them.
-    pub(crate) fn check(&self, space: &AddressSpace) {
+    /// Compares the sets of private pages.
+    pub(crate) fn check_private(&self, space: &AddressSpace) {
         let private: Vec<u32> = space.private_pages().map(PageIndex::value).collect();
         let expected: Vec<u32> = self.private.iter().copied().collect();
         assert_eq!(private, expected);
+    }
+
+    /// Compares private pages and every byte of all mapped pages.
+    pub(crate) fn check(&self, space: &AddressSpace) {
+        self.check_private(space);
         let mut bytes = vec![0; PAGE_SIZE];
         for &page in self.class.keys() {
             let base = page << 12;
             space.read(GuestAddr::new(base), &mut bytes).unwrap();
             for (i, &b) in bytes.iter().enumerate() {
-                let expected = self.bytes.get(&(base + i as u32)).copied().unwrap_or(0);
+                let expected = self.byte(base + i as u32);
                 assert_eq!(b, expected, "byte {:#x}", base + i as u32);
             }
         }
