@@ -1,6 +1,6 @@
 //! Cargo manifests and the law of dependencies between the workspace's crates.
 
-use crate::source::{Finding, Tree};
+use crate::source::{Finding, Tree, is_guest};
 use toml::{Table, Value};
 
 /// A crate and what it may depend on. What is not here is refused.
@@ -72,7 +72,7 @@ struct Manifest<'a> {
 }
 
 fn manifests(tree: &Tree) -> Vec<Manifest<'_>> {
-    let files = tree.files();
+    let files = tree.files().filter(|(path, _)| !is_guest(path));
     let files = files.filter(|(path, _)| *path == "Cargo.toml" || path.ends_with("/Cargo.toml"));
     files
         .map(|(path, text)| Manifest {

@@ -1,0 +1,150 @@
+//! What a run came to, for people and for scripts.
+
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::symbols::Symbols;
+use rivet::engine::{Exit, HostError, Machine};
+use rivet::isa::{Gas, Reg};
+use serde::Serialize;
+use std::io::{self, Write};
+
+/// A finished run.
+pub(crate) struct Report<'a> {
+    pub(crate) machine: &'a Machine,
+    pub(crate) result: Result<Exit, HostError>,
+    pub(crate) start_gas: Gas,
+    pub(crate) compile_ns: u128,
+    pub(crate) run_ns: u128,
+}
+
+/// The object of `--json`; the names are fixed for scripts.
+#[derive(Serialize)]
+struct Json {
+    exit: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<u32>,
+    pc: u64,
+    regs: Vec<String>,
+    value: String,
+    gas_used: u64,
+    gas_left: u64,
+    private_pages: usize,
+    memory_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selector: Option<u32>,
+    compile_ns: u128,
+    run_ns: u128,
+    translated_bytes: u64,
+    native_bytes: u64,
+    engine: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Report<'_> {
+    /// Prints the report and says what the process should exit with.
+    pub(crate) fn print(
+        self,
+        symbols: &Symbols,
+        json: bool,
+        stats: bool,
+    ) -> Result<Outcome, Failure> {
+        if json {
+            let line = serde_json::to_string(&self.json())
+                .map_err(|error| Failure::output(error.into()))?;
+            writeln!(io::stdout(), "{line}").map_err(Failure::output)?;
+        }
+        let exit = self.result.clone()?;
+        if !json {
+            self.summary(exit, symbols, &mut io::stderr().lock())
+                .map_err(Failure::output)?;
+        }
+        if stats {
+            self.stats(&mut io::stderr().lock())
+                .map_err(Failure::output)?;
+        }
+        Ok(if exit == Exit::Halt {
+            Outcome::Done
+        } else {
+            Outcome::GuestFailed
+        })
+    }
+
+    fn gas_used(&self) -> u64 {
+        self.start_gas
+            .value()
+            .saturating_sub(self.machine.gas().value())
+    }
+
+    fn json(&self) -> Json {
+        let exit = self.result.as_ref().ok();
+        let machine = self.machine;
+        let (page, selector) = match exit {
+            Some(Exit::PageFault { page }) => (Some(page.base().value()), None),
+            Some(Exit::HostCall { selector, .. }) => (None, Some(*selector)),
+            _ => (None, None),
+        };
+        Json {
+            exit: exit.map_or("host-error", |exit| exit.name()),
+            exit_code: exit.map(|exit| exit.code()),
+            pc: machine.pc().value(),
+            regs: machine
+                .regs()
+                .slots()
+                .iter()
+                .map(|value| format!("{value:#x}"))
+                .collect(),
+            value: format!("{:#x}", machine.regs().get(Reg::A0)),
+            gas_used: self.gas_used(),
+            gas_left: machine.gas().value(),
+            private_pages: machine.private_pages().len(),
+            memory_hash: machine.memory_hash().to_string(),
+            page,
+            selector,
+            compile_ns: self.compile_ns,
+            run_ns: self.run_ns,
+            translated_bytes: 0,
+            native_bytes: 0,
+            engine: machine.backend().name(),
+            error: self.result.as_ref().err().map(ToString::to_string),
+        }
+    }
+
+    fn summary(&self, exit: Exit, symbols: &Symbols, out: &mut dyn Write) -> io::Result<()> {
+        let machine = self.machine;
+        let value = machine.regs().get(Reg::A0);
+        match exit {
+            Exit::Halt => writeln!(out, "halt: value {value:#x} ({value})")?,
+            other => {
+                let pc = machine.pc();
+                let place = symbols
+                    .describe(pc)
+                    .map_or(String::new(), |name| format!(" in {name}"));
+                writeln!(out, "{other} at pc {pc}{place}; a0 = {value:#x}")?;
+            }
+        }
+        writeln!(out, "gas: {} used, {} left", self.gas_used(), machine.gas())?;
+        let pages = machine.private_pages().len();
+        writeln!(out, "pages: {pages} written ({} KiB)", pages * 4)
+    }
+
+    fn stats(&self, out: &mut dyn Write) -> io::Result<()> {
+        let machine = self.machine;
+        let costs = machine.program().costs();
+        writeln!(out, "engine: {}", machine.backend())?;
+        writeln!(
+            out,
+            "compile: {} us, run: {} us",
+            self.compile_ns / 1000,
+            self.run_ns / 1000
+        )?;
+        writeln!(
+            out,
+            "frame: {} cycles per memory access, {} gas for the dearest page",
+            costs.mem_cycles(),
+            costs.cow_max()
+        )
+    }
+}

@@ -1,0 +1,148 @@
+//! `rivet run`: a program from start to end under the bare personality.
+
+use crate::failure::Failure;
+use crate::input::{self, Loaded, RawArgs};
+use crate::number::{self, DumpArg, MapArg};
+use crate::report::Report;
+use crate::{Outcome, symbols};
+use rivet::engine::{Backend, Bare, Config, Engine, Exit, HostError, Machine, Start};
+use rivet::isa::{Gas, GuestAddr, PAGE_SIZE, Reg, Slot};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// 2^62: no program of ordinary length runs out of it.
+const DEFAULT_GAS: &str = "0x4000000000000000";
+
+const EXAMPLES: &str = "\
+Examples:
+  rivet run prog.elf                          link in memory and run
+  rivet run --arg 10 --arg 0x20 prog.pvm      a0 = 10, a1 = 32
+  rivet run --gas 100000 --json prog.pvm      one JSON object on standard output
+  rivet run --raw --entry 4 --reg 7=1 --map 0x10000000:4096 code.bin
+
+The guest's output goes to standard output and the summary to standard error; with --json it is
+the other way round. Exit status: 0 halted, 1 ended otherwise, 2 usage or load error.";
+
+/// Run a program to its end
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// ELF executable, .pvm image, or bare code with --raw
+    file: PathBuf,
+    /// Backend: auto or interp
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    engine: Backend,
+    /// Gas to start with, below 2^63
+    #[arg(long, value_name = "N", default_value = DEFAULT_GAS, value_parser = number::gas)]
+    gas: Gas,
+    /// Where to start: a symbol or a code offset [default: _start, with --raw 0]
+    #[arg(long, value_name = "ENTRY")]
+    entry: Option<String>,
+    /// Argument for a0, a1, … a5, in order
+    #[arg(long = "arg", value_name = "X", value_parser = number::number, conflicts_with = "raw")]
+    args: Vec<u64>,
+    /// Print one JSON object on standard output after the run
+    #[arg(long)]
+    json: bool,
+    /// Print how the run was carried out
+    #[arg(long)]
+    stats: bool,
+    /// Take FILE as bare code bytes: every slot 0, nothing mapped
+    #[arg(long)]
+    raw: bool,
+    /// With --raw: set a slot, the last value wins
+    #[arg(long = "reg", value_name = "SLOT=VALUE", value_parser = number::slot_value, requires = "raw")]
+    regs: Vec<(Slot, u64)>,
+    /// With --raw: map a region, from a file or zeros
+    #[arg(long = "map", value_name = "START:SIZE[:ro][=FILE]", value_parser = number::map, requires = "raw")]
+    maps: Vec<MapArg>,
+    /// Write guest memory to a file after the run, unmapped bytes as zero
+    #[arg(long = "dump", value_name = "START:LEN=FILE", value_parser = number::dump)]
+    dumps: Vec<DumpArg>,
+}
+
+pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
+    if args.args.len() > 6 {
+        return Err(Failure::message(
+            "--arg may be given six times at most, for a0 to a5",
+        ));
+    }
+    let engine = Engine::new(Config {
+        backend: args.engine,
+        ..Config::default()
+    })?;
+    let source = input::read(&args.file, args.raw.then(|| RawArgs { maps: &args.maps }))?;
+    let compiling = Instant::now();
+    let loaded = source.load(&engine)?;
+    let start = start(&args, &loaded)?;
+    let mut machine = loaded.program.machine(start)?;
+    let compile_ns = compiling.elapsed().as_nanos();
+    let running = Instant::now();
+    let result = execute(&mut machine, args.json)?;
+    let report = Report {
+        machine: &machine,
+        result,
+        start_gas: args.gas,
+        compile_ns,
+        run_ns: running.elapsed().as_nanos(),
+    };
+    for request in &args.dumps {
+        dump(&machine, request)?;
+    }
+    report.print(&loaded.symbols, args.json, args.stats)
+}
+
+fn start(args: &Args, loaded: &Loaded) -> Result<Start, Failure> {
+    if args.raw {
+        let entry = args.entry.as_deref().unwrap_or("0");
+        let pc = number::number(entry)
+            .map_err(|what| Failure::message(format!("--entry `{entry}`: {what}")))?;
+        let start = Start::at(pc).with_gas(args.gas);
+        return Ok(args
+            .regs
+            .iter()
+            .fold(start, |start, (slot, value)| start.with_slot(*slot, *value)));
+    }
+    let mut start = loaded.default_start()?.with_gas(args.gas);
+    if let Some(entry) = &args.entry {
+        start = start.entering_at(symbols::resolve(&loaded.symbols, entry)?);
+    }
+    let registers = [Reg::A0, Reg::A1, Reg::A2, Reg::A3, Reg::A4, Reg::A5];
+    for (reg, value) in registers.into_iter().zip(&args.args) {
+        let slot = reg.slot().expect("a0 to a5 have slots");
+        start = start.with_slot(slot, *value);
+    }
+    Ok(start)
+}
+
+/// Runs to an exit, with the guest's output on the stream that the report does not use.
+fn execute(machine: &mut Machine, json: bool) -> Result<Result<Exit, HostError>, Failure> {
+    let output: Box<dyn Write> = if json {
+        Box::new(io::stderr().lock())
+    } else {
+        Box::new(io::stdout().lock())
+    };
+    let mut host = Bare::new(io::BufWriter::new(output));
+    let result = machine.run(&mut host);
+    host.finish().map_err(Failure::output)?;
+    Ok(result)
+}
+
+fn dump(machine: &Machine, request: &DumpArg) -> Result<(), Failure> {
+    let fail = |error| Failure::file("write", &request.file, error);
+    let mut file = io::BufWriter::new(File::create(&request.file).map_err(fail)?);
+    let mut at = request.start;
+    let end = request.start.saturating_add(request.len);
+    while at < end {
+        let piece = (PAGE_SIZE - at % PAGE_SIZE).min(end - at);
+        let mut bytes = [0; PAGE_SIZE as usize];
+        let bytes = &mut bytes[..piece as usize];
+        // An unmapped page leaves the zeros in place.
+        let _ = machine.read(GuestAddr::wrapping(at), bytes);
+        file.write_all(bytes).map_err(fail)?;
+        at += piece;
+    }
+    file.flush().map_err(fail)
+}
