@@ -37,17 +37,19 @@
 //! `open_charge` is not 0 it calls [`settle`](AddressSpace::settle) with [`Settle::Close`], deducts,
 //! and decides exactly. A host call settles with [`Settle::Keep`] before the host sees gas or pages.
 //! If `open_charge` is not 0 after [`Settle::Close`], mappings ran short and the gas is exact all
-//! the same, but every later gate would ask again: finish in an interpreter.
+//! the same, but every later gate would ask again: end the run and finish in an interpreter.
 //! [`Change::Nothing`] for an access that faulted is a [`HostError::Unexplained`]: retrying it would
 //! fault for ever. [`HostError::MappingsShort`] leaves everything as it was: the machine may
 //! [`detach`](AddressSpace::detach) and go on in an interpreter at the same instruction.
 #![deny(unsafe_code)]
 
 mod access;
+mod data_cap;
 mod error;
 mod frame;
 mod layout;
 mod ledger;
+mod merkle;
 mod page;
 mod page_set;
 mod pool;
@@ -60,9 +62,11 @@ mod testing;
 mod window;
 
 pub use access::{AccessLen, Change, Granted};
+pub use data_cap::{DataCap, OutOfRange};
 pub use error::{Denied, Errno, HostError, PageFault, SysCall};
 pub use layout::{Access, Layout, LayoutError, MAX_COW_COST, Region, RegionClass};
 pub use ledger::{Settle, Tracker};
+pub use merkle::{Hash, ZERO_HASH, data_root, page_root};
 pub use page::{
     ADDRESS_SPACE, GuestAddr, HostAddr, PAGE_SHIFT, PAGE_SIZE, PAGES, PageCount, PageIndex,
     PageRange,

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use crate::error::HostError;
-use crate::page::{PAGE_SIZE, PageCount};
+use crate::page::{PAGE_SIZE, PAGES, PageCount};
 use crate::sys::SlabFile;
 
 /// Extents a [`PageSource`] may have.
@@ -127,6 +127,19 @@ impl PageSource {
 
     pub(crate) fn extents(&self) -> &[Extent] {
         &self.extents
+    }
+
+    /// How many pieces of slabs it consists of, each of which takes a host mapping.
+    pub const fn extent_count(&self) -> usize {
+        self.extents.len()
+    }
+
+    /// Builds from extents that are ascending, disjoint and inside `pages`.
+    pub(crate) fn from_extents(extents: Vec<Extent>, pages: u32) -> Self {
+        debug_assert!(pages <= PAGES);
+        debug_assert!(extents.windows(2).all(|w| w[0].at + w[0].count <= w[1].at));
+        debug_assert!(extents.last().is_none_or(|e| e.at + e.count <= pages));
+        Self { extents, pages }
     }
 }
 
