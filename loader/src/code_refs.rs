@@ -12,11 +12,13 @@
 //! Address parts are found by relocation only, and each relocation must reproduce the bytes it
 //! claims to have made: a relocation that does not is a refusal, so nothing is moved on its word.
 
-use rivet_isa::{Flow, Format, Len, Op, Reg};
+use rivet_isa::{Format, Len, Op, Reg};
 
+use crate::branches::{Branch, branches};
 use crate::elf::reloc::{Action, Reloc};
 use crate::elf::symbols::Home;
 use crate::error::{LinkError, Site};
+use crate::pair::{high_part, low_part};
 use crate::program::{Program, Resolved, Target};
 use crate::text::Spot;
 
@@ -42,14 +44,6 @@ pub(crate) enum Fix {
     Low { high: u32 },
     /// The lower 12 bits of an absolute address.
     AbsLow { target: Target },
-}
-
-/// A pc-relative jump or branch.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Branch {
-    pub(crate) inst: u32,
-    /// Index of the instruction it goes to.
-    pub(crate) target: u32,
 }
 
 /// Facts about one instruction that the search for folded distances asks for.
@@ -120,22 +114,6 @@ impl CodeRefs {
 fn find(fixes: &[(u32, Fix)], inst: u32) -> Option<&Fix> {
     let at = fixes.binary_search_by_key(&inst, |&(inst, _)| inst).ok()?;
     Some(&fixes[at].1)
-}
-
-/// The part of a value that `lui` or `auipc` holds, as the decoder gives it.
-pub(crate) fn high_part(value: u64) -> i32 {
-    (value.wrapping_add(0x800) as u32 & 0xFFFF_F000) as i32
-}
-
-/// The signed low part that goes with [`high_part`].
-pub(crate) fn low_part(value: u64) -> i32 {
-    ((value as u32) << 20) as i32 >> 20
-}
-
-/// Whether a distance can be split into high and low part.
-pub(crate) fn fits_pair(distance: u64) -> bool {
-    let rounded = (distance as i64).wrapping_add(0x800);
-    i32::try_from(rounded).is_ok()
 }
 
 struct Search<'p, 'a> {
@@ -436,67 +414,8 @@ impl Search<'_, '_> {
     }
 }
 
-/// Every branch and direct jump, its target found in its own bits and checked against its
-/// relocation if it has one.
-fn branches(
-    program: &Program<'_>,
-    relocated: &mut [(u32, u64, Reloc)],
-) -> Result<Vec<Branch>, LinkError> {
-    relocated.sort_by_key(|&(inst, ..)| inst);
-    let mut relocated = relocated.iter().peekable();
-    let mut branches = Vec::new();
-    for (ordinal, code) in program.text.sections.iter().enumerate() {
-        for inst in code.insts.0..code.insts.1 {
-            let one = &program.text.insts[inst as usize];
-            if !matches!(one.inst.flow(), Flow::Branch | Flow::Jump) {
-                if let Some((_, _, reloc)) = relocated.next_if(|&&(at, ..)| at == inst) {
-                    return Err(misplaced(program.inst_site(inst), reloc));
-                }
-                continue;
-            }
-            let address = program.text.address_of(ordinal, one.at);
-            let target = address.wrapping_add_signed(one.inst.imm().into());
-            while let Some(&(_, value, reloc)) = relocated.next_if(|&&(at, ..)| at == inst) {
-                if value != target {
-                    return Err(LinkError::RelocationMismatch {
-                        at: Box::new(program.inst_site(inst)),
-                        kind: reloc.kind,
-                        target: program.target_name(&reloc),
-                        expected: value,
-                        found: target,
-                    });
-                }
-            }
-            branches.push(Branch {
-                inst,
-                target: branch_target(program, inst, target)?,
-            });
-        }
-    }
-    Ok(branches)
-}
-
-fn branch_target(program: &Program<'_>, inst: u32, address: u64) -> Result<u32, LinkError> {
-    let text = &program.text;
-    let spot = text
-        .section_at(address, None)
-        .map(|ordinal| text.spot(ordinal, address));
-    let site = || Box::new(program.inst_site(inst));
-    let target = || format!("address {address:#x}");
-    match spot {
-        Some(Spot::Inst(index)) => Ok(index),
-        Some(Spot::Inside) => Err(LinkError::InsideInstruction {
-            at: site(),
-            target: target(),
-        }),
-        _ => Err(LinkError::TargetNotCode {
-            at: site(),
-            target: target(),
-        }),
-    }
-}
-
-fn misplaced(at: Site, reloc: &Reloc) -> LinkError {
+/// The error for a relocation at a place it cannot apply to.
+pub(crate) fn misplaced(at: Site, reloc: &Reloc) -> LinkError {
     LinkError::MisplacedRelocation {
         at: Box::new(at),
         kind: reloc.kind,

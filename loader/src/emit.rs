@@ -2,13 +2,14 @@
 
 use rivet_isa::{Inst, Op, Pc, Reg, compress, encode};
 
-use crate::code_refs::{Base, CodeRefs, Fix, fits_pair, high_part, low_part};
+use crate::code_refs::{Base, CodeRefs, Fix};
 use crate::data_refs::{DataRefs, Word, mask};
 use crate::elf::object::Role;
 use crate::elf::reloc::Width;
 use crate::error::LinkError;
 use crate::layout::Layout;
 use crate::map::{AddressMap, MapBuilder};
+use crate::pair::{fits_pair, high_part, low_part};
 use crate::place::{Form, Placed, Placement, inverted};
 use crate::program::{Program, Target};
 
@@ -65,7 +66,7 @@ impl Moved<'_, '_> {
                 }
                 let before = code.len();
                 if let Some(placed) = branches.next_if(|placed| placed.branch.inst == inst) {
-                    self.branch(placed, &mut code)?;
+                    self.branch(placed, text.source(inst), &mut code)?;
                 } else if let Some((_, fix)) = fixes.next_if(|&&(at, _)| at == inst) {
                     let word = self.fixed(inst, fix)?;
                     code.extend_from_slice(&word.to_le_bytes());
@@ -92,7 +93,7 @@ impl Moved<'_, '_> {
         }
     }
 
-    fn branch(&self, placed: &Placed, code: &mut Vec<u8>) -> Result<(), LinkError> {
+    fn branch(&self, placed: &Placed, bytes: &[u8], code: &mut Vec<u8>) -> Result<(), LinkError> {
         let inst = placed.branch.inst;
         let source = self.program.text.insts[inst as usize].inst;
         let target = Target::Inst(placed.branch.target);
@@ -100,6 +101,10 @@ impl Moved<'_, '_> {
         let with =
             |op, rd, imm: i64| Inst::from_parts(op, rd, source.rs1(), source.rs2(), imm as i32);
         let jump = |op, rd, rs1, imm: i64| Inst::from_parts(op, rd, rs1, Reg::ZERO, imm as i32);
+        if bytes.len() == placed.form.size() as usize && distance == i64::from(source.imm()) {
+            code.extend_from_slice(bytes);
+            return Ok(());
+        }
         let mut words = [None, None];
         match placed.form {
             Form::Short => {

@@ -38,8 +38,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod branches;
 mod code_refs;
 mod data_refs;
+mod describe;
 mod diagnostic;
 mod elf;
 mod emit;
@@ -49,15 +51,18 @@ mod layout;
 mod link;
 mod map;
 mod memory;
+mod pair;
 mod place;
 mod program;
 mod proof;
+mod regions;
 mod sidecar;
 mod text;
 
+pub use describe::{CodeSymbol, LinkReport, MemoryKind, MemoryReport};
 pub use diagnostic::Diagnostic;
 pub use elf::reloc::Kind as RelocationKind;
 pub use error::{FlagFault, LinkError, Part, Rule, Site};
-pub use link::{CodeSymbol, LinkOptions, LinkReport, Linked, MemoryKind, MemoryReport, link};
+pub use link::{LinkOptions, Linked, link};
 pub use map::AddressMap;
 pub use sidecar::{DebugSection, SIDECAR_VERSION, Sidecar, SidecarError};

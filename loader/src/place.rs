@@ -20,7 +20,7 @@
 
 use rivet_isa::{Inst, Len, MAX_CODE_SIZE, Op};
 
-use crate::code_refs::Branch;
+use crate::branches::Branch;
 use crate::error::LinkError;
 use crate::program::Program;
 

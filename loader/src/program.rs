@@ -188,6 +188,18 @@ impl<'a> Program<'a> {
         }
     }
 
+    /// The instruction a symbol names, if it names one.
+    pub(crate) fn inst_of(&self, symbol: &Symbol) -> Option<u32> {
+        let Home::Section(home) = symbol.home else {
+            return None;
+        };
+        let ordinal = self.text.ordinal(home as usize)?;
+        match self.text.spot(ordinal, symbol.value) {
+            Spot::Inst(inst) => Some(inst),
+            _ => None,
+        }
+    }
+
     /// Symbol and addend of a relocation, as text.
     pub(crate) fn target_name(&self, reloc: &Reloc) -> String {
         let Some(symbol) = self.object.symbols.get(reloc.symbol) else {

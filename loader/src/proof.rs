@@ -7,12 +7,13 @@
 
 use rivet_isa::{BlockStarts, Inst, Len, Op, Pc, decode};
 
-use crate::code_refs::{Base, Fix, high_part, low_part};
+use crate::code_refs::{Base, Fix};
 use crate::data_refs::{load, mask};
 use crate::elf::reloc::Width;
 use crate::emit::Moved;
 use crate::error::{LinkError, Rule, Site};
 use crate::map::AddressMap;
+use crate::pair::{high_part, low_part};
 use crate::place::{Form, Placed, inverted};
 use crate::program::Target;
 

@@ -13,7 +13,7 @@
 use rivet_image::Digest;
 use rivet_isa::Pc;
 
-use crate::link::CodeSymbol;
+use crate::describe::CodeSymbol;
 use crate::map::{AddressMap, Run};
 
 const MAGIC: &[u8; 6] = b"RVSIDE";

@@ -18,9 +18,8 @@
 use rivet_isa::{Flow, Inst, Len, MAX_CODE_SIZE, decode};
 
 use crate::elf::object::{Object, Role};
-use crate::elf::reloc::Action;
-use crate::elf::symbols::{Home, SymbolKind};
 use crate::error::{LinkError, Site};
+use crate::regions::{Content, Region, Usage, mapping_symbols};
 
 /// One instruction of the executable.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +166,7 @@ impl Text {
                 Content::Code => region.end,
                 Content::Data => {
                     let start = code.address + u64::from(region.start);
-                    let called = usage.called.binary_search(&start).is_ok();
+                    let called = usage.calls(start);
                     let read = usage.reads(start, code.address + u64::from(region.end));
                     let fall = if called { Fall::Certain } else { fall };
                     self.code_in_data(object, &code, region, fall, read)?
@@ -370,138 +369,5 @@ fn fall_past(inst: Inst) -> Fall {
         Flow::HostCall | Flow::KernelCall => Fall::Possible,
         Flow::Jump | Flow::JumpIndirect if !inst.rd().is_zero() => Fall::Possible,
         Flow::Jump | Flow::JumpIndirect | Flow::Trap | Flow::Reserved => Fall::Never,
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Content {
-    Code,
-    Data,
-}
-
-/// A stretch of a section between mapping symbols, by offset in the section.
-#[derive(Clone, Copy, Debug)]
-struct Region {
-    start: u32,
-    end: u32,
-    content: Content,
-}
-
-/// The regions of every code section; without mapping symbols all is code.
-fn mapping_symbols(object: &Object<'_>, text: &Text) -> Vec<Vec<Region>> {
-    let sections = &text.sections;
-    let mut marks: Vec<Vec<(u32, Content)>> = vec![Vec::new(); sections.len()];
-    for symbol in object.symbols.iter() {
-        let Home::Section(home) = symbol.home else {
-            continue;
-        };
-        let Some(ordinal) = text.ordinal(home as usize) else {
-            continue;
-        };
-        let content = match object.symbols.name_start(symbol) {
-            [b'$', b'x', ..] => Content::Code,
-            [b'$', b'd', 0 | b'.'] => Content::Data,
-            _ => continue,
-        };
-        let code = &sections[ordinal];
-        match symbol.value.checked_sub(code.address) {
-            Some(offset) if offset < code.size.into() => {
-                marks[ordinal].push((offset as u32, content));
-            }
-            _ => {}
-        }
-    }
-    marks
-        .into_iter()
-        .zip(sections)
-        .map(|(marks, code)| regions(marks, code.size))
-        .collect()
-}
-
-fn regions(mut marks: Vec<(u32, Content)>, size: u32) -> Vec<Region> {
-    // Stable: of several marks at one place the last one stands for what follows.
-    marks.sort_by_key(|&(offset, _)| offset);
-    let mut regions = Vec::new();
-    let mut open = Region {
-        start: 0,
-        end: 0,
-        content: Content::Code,
-    };
-    for (offset, content) in marks {
-        if content != open.content {
-            let closed = Region {
-                end: offset,
-                ..open
-            };
-            open = Region {
-                start: offset,
-                end: 0,
-                content,
-            };
-            push(&mut regions, closed);
-        }
-    }
-    push(&mut regions, Region { end: size, ..open });
-    regions
-}
-
-/// Appends a region unless it is empty, and joins it with an equal neighbour.
-fn push(regions: &mut Vec<Region>, region: Region) {
-    if region.start == region.end {
-        return;
-    }
-    match regions.last_mut() {
-        Some(last) if last.content == region.content && last.end == region.start => {
-            last.end = region.end;
-        }
-        _ => regions.push(region),
-    }
-}
-
-/// How `$d` regions are used; collected only if there are any.
-#[derive(Default)]
-struct Usage {
-    /// Addresses that functions begin at or calls go to, sorted.
-    called: Vec<u64>,
-    /// Addresses in code that data or address computations refer to, sorted.
-    read: Vec<u64>,
-}
-
-impl Usage {
-    fn collect(object: &Object<'_>, maps: &[Vec<Region>]) -> Self {
-        let mut usage = Self::default();
-        if maps
-            .iter()
-            .flatten()
-            .all(|region| region.content == Content::Code)
-        {
-            return usage;
-        }
-        for symbol in object
-            .symbols
-            .iter()
-            .filter(|one| one.kind == SymbolKind::Function)
-        {
-            usage.called.push(symbol.value);
-        }
-        for reloc in object.relocations.iter().flat_map(|table| table.iter()) {
-            let Some(symbol) = object.symbols.get(reloc.symbol) else {
-                continue;
-            };
-            let target = symbol.value.wrapping_add_signed(reloc.addend);
-            match reloc.kind.action() {
-                Action::Direct | Action::Call => usage.called.push(target),
-                Action::PcHigh | Action::AbsHigh | Action::Word(_) => usage.read.push(target),
-                _ => {}
-            }
-        }
-        usage.called.sort_unstable();
-        usage.read.sort_unstable();
-        usage
-    }
-
-    fn reads(&self, start: u64, end: u64) -> bool {
-        let first = self.read.partition_point(|&address| address < start);
-        self.read.get(first).is_some_and(|&address| address < end)
     }
 }

@@ -3,4 +3,5 @@
 mod header;
 pub(crate) mod object;
 pub(crate) mod reloc;
+mod segments;
 pub(crate) mod symbols;
