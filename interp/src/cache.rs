@@ -14,7 +14,7 @@
 
 use crate::program::Program;
 use rivet_isa::gas::{BlockCost, Pipeline};
-use rivet_isa::{Inst, PAGE_SHIFT, PAGE_SIZE, Pc, decode};
+use rivet_isa::{Inst, Op, PAGE_SHIFT, PAGE_SIZE, Pc, decode};
 
 /// Most instructions of an entry.
 pub(crate) const SEGMENT: usize = 4096;
@@ -40,6 +40,25 @@ pub(crate) enum Position {
     Inside,
 }
 
+/// A last instruction that changes no register: what it does is known beforehand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tail {
+    /// `fallthrough`.
+    Next,
+    /// `jal` without a link: to this offset from its own pc.
+    Jump(i32),
+}
+
+impl Tail {
+    fn of(inst: Inst) -> Option<Self> {
+        match inst.op() {
+            Op::Fallthrough => Some(Self::Next),
+            Op::Jal if inst.rd().is_zero() => Some(Self::Jump(inst.imm())),
+            _ => None,
+        }
+    }
+}
+
 /// A predecoded block or segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
@@ -49,6 +68,8 @@ pub(crate) struct Entry {
     pub(crate) cost: u64,
     first: u32,
     len: u32,
+    /// The last instruction, if it does nothing but transfer control, is not worth a dispatch.
+    pub(crate) tail: Option<Tail>,
     /// Offset of the first instruction.
     pub(crate) start: u32,
     /// Offset after the last instruction.
@@ -221,6 +242,7 @@ impl Cache {
             cost: 0,
             first: first as u32,
             len: (self.insts.len() - first) as u32,
+            tail: self.insts.last().and_then(|last| Tail::of(*last)),
             start: start as u32,
             end: end as u32,
             taken: Id::NONE,

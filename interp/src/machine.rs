@@ -1,7 +1,7 @@
 //! The execution loop of ISA §11.4.
 
-use crate::cache::{Cache, Edge, Entry, Id, Position};
-use crate::exec::{Cpu, Step, Stop};
+use crate::cache::{Cache, Edge, Entry, Id, Position, Tail};
+use crate::exec::{Cpu, Machine, Step, Stop};
 use crate::memory::Memory;
 use crate::program::Program;
 use crate::trace::{Tracer, View};
@@ -105,10 +105,10 @@ fn drive<M: Memory, T: Tracer, const ONE: bool>(
         program.check_in(cache);
         return Ok(Some(Exit::Panic));
     };
-    let mut cpu = Cpu::new(&state.regs, state.gas.value(), memory);
-    let end = blocks::<M, T, ONE>(program, &mut cache, &mut cpu, entry, tracer);
-    state.regs = cpu.registers.to_regs();
-    state.gas = Gas::new(cpu.gas).expect("gas only falls during a run");
+    let mut machine = Machine::new(&state.regs, state.gas.value(), memory);
+    let end = blocks::<M, T, ONE>(program, &mut cache, &mut machine, entry, tracer);
+    state.regs = machine.registers.to_regs();
+    state.gas = Gas::new(machine.gas).expect("gas only falls during a run");
     program.check_in(cache);
     let (pc, exit) = end?;
     state.pc = pc;
@@ -122,21 +122,21 @@ type Ending<E> = Result<(Pc, Option<Exit>), RunError<E>>;
 fn blocks<M: Memory, T: Tracer, const ONE: bool>(
     program: &Program,
     cache: &mut Cache,
-    cpu: &mut Cpu<'_, M>,
+    machine: &mut Machine<'_, M>,
     mut id: Id,
     tracer: &mut T,
 ) -> Ending<M::Error> {
     loop {
         let entry = cache.entry(id);
-        if cpu.gas < entry.gate {
+        if machine.gas < entry.gate {
             return exit(u64::from(entry.start), Exit::OutOfGas);
         }
-        cpu.gas -= entry.cost;
+        machine.gas -= entry.cost;
         if entry.position == Position::Start {
-            let view = View::new(&cpu.registers, cpu.gas);
+            let view = View::new(&machine.registers, machine.gas);
             tracer.block(Pc::new(u64::from(entry.start)), view);
         }
-        let (step, at) = body(cache, &entry, cpu, tracer);
+        let (step, at) = body(cache, &entry, machine, tracer);
         let next = match step {
             Step::Next if entry.next != Id::NONE => entry.next,
             Step::Taken(_) if entry.taken != Id::NONE => entry.taken,
@@ -176,21 +176,31 @@ fn blocks<M: Memory, T: Tracer, const ONE: bool>(
 fn body<M: Memory, T: Tracer>(
     cache: &Cache,
     entry: &Entry,
-    cpu: &mut Cpu<'_, M>,
+    machine: &mut Machine<'_, M>,
     tracer: &mut T,
 ) -> (Step<M::Error>, u64) {
     let (insts, pcs) = cache.body(entry);
-    cpu.link = entry.end;
-    for (inst, pc) in insts.iter().zip(pcs) {
-        let view = View::new(&cpu.registers, cpu.gas);
-        tracer.instruction(Pc::new(u64::from(*pc)), *inst, view);
-        cpu.pc = *pc;
-        match inst.visit(cpu) {
-            Step::Next => {}
-            step => return (step, u64::from(*pc)),
+    let dispatched = match entry.tail {
+        Some(_) => &insts[..insts.len() - 1],
+        None => insts,
+    };
+    let mut cpu = Cpu::new(machine, pcs, entry.end);
+    while let Some(inst) = dispatched.get(cpu.at) {
+        let view = View::new(cpu.registers, *cpu.gas);
+        tracer.instruction(Pc::new(cpu.pc()), *inst, view);
+        match inst.visit(&mut cpu) {
+            Step::Next => cpu.at += 1,
+            step => return (step, cpu.pc()),
         }
     }
-    (Step::Next, u64::from(entry.end))
+    if let Some(last) = insts.get(cpu.at) {
+        let view = View::new(cpu.registers, *cpu.gas);
+        tracer.instruction(Pc::new(cpu.pc()), *last, view);
+    }
+    match entry.tail {
+        Some(Tail::Jump(offset)) => (Step::Taken(offset), cpu.pc()),
+        _ => (Step::Next, cpu.pc()),
+    }
 }
 
 fn exit<E>(pc: u64, exit: Exit) -> Ending<E> {

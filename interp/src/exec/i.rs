@@ -34,7 +34,7 @@ impl<M: Memory> VisitI for Cpu<'_, M> {
 
     #[inline(always)]
     fn auipc(&mut self, o: U) -> Self::Out {
-        let here = CODE_BASE + u64::from(self.pc);
+        let here = CODE_BASE + self.pc();
         self.set(o.rd, here.wrapping_add(i64::from(o.imm) as u64))
     }
 

@@ -73,30 +73,57 @@ impl Registers {
     }
 }
 
-/// The state instructions work on.
-pub(crate) struct Cpu<'m, M> {
+/// The state a run works on.
+pub(crate) struct Machine<'m, M> {
     pub(crate) registers: Registers,
     pub(crate) gas: u64,
-    /// Offset of the instruction.
-    pub(crate) pc: u32,
-    /// Offset after the block's last instruction, which is what a jump links to.
-    pub(crate) link: u32,
     memory: &'m mut M,
+}
+
+impl<'m, M> Machine<'m, M> {
+    pub(crate) fn new(regs: &Regs, gas: u64, memory: &'m mut M) -> Self {
+        Self {
+            registers: Registers::new(regs),
+            gas,
+            memory,
+        }
+    }
+}
+
+/// The machine at one instruction of a predecoded block.
+pub(crate) struct Cpu<'a, M> {
+    pub(crate) registers: &'a mut Registers,
+    pub(crate) gas: &'a mut u64,
+    memory: &'a mut M,
+    /// Offsets of the block's instructions.
+    pcs: &'a [u32],
+    /// Which of them it is.
+    pub(crate) at: usize,
+    /// Offset after the last one, which is what a jump links to.
+    link: u32,
 }
 
 impl<M: Memory> Visitor for Cpu<'_, M> {
     type Out = Step<M::Error>;
 }
 
-impl<'m, M: Memory> Cpu<'m, M> {
-    pub(crate) fn new(regs: &Regs, gas: u64, memory: &'m mut M) -> Self {
+impl<'a, M: Memory> Cpu<'a, M> {
+    #[inline(always)]
+    pub(crate) fn new(machine: &'a mut Machine<'_, M>, pcs: &'a [u32], link: u32) -> Self {
         Self {
-            registers: Registers::new(regs),
-            gas,
-            pc: 0,
-            link: 0,
-            memory,
+            registers: &mut machine.registers,
+            gas: &mut machine.gas,
+            memory: machine.memory,
+            pcs,
+            at: 0,
+            link,
         }
+    }
+
+    /// Offset of the instruction.
+    #[inline(always)]
+    pub(crate) fn pc(&self) -> u64 {
+        self.pcs.get(self.at).map_or(0, |pc| u64::from(*pc))
     }
 
     #[inline(always)]
@@ -170,10 +197,10 @@ impl<'m, M: Memory> Cpu<'m, M> {
 
     #[cold]
     fn pay(&mut self, charge: u64) -> Step<M::Error> {
-        let gas = self.gas;
+        let gas = *self.gas;
         match gas.checked_sub(charge) {
             Some(left) => {
-                self.gas = left;
+                *self.gas = left;
                 Step::Next
             }
             None => Step::Stop(Stop::Failed(RunError::Reserve { gas, charge })),
