@@ -76,10 +76,8 @@ impl SparseMemory {
         }
         self.frames.share(frame);
         let mut record = self.table.get(page);
-        match placement {
-            Placement::Private => record.private = true,
-            Placement::Base => record.placed = !record.private,
-        }
+        record.private |= placement == Placement::Private;
+        record.placed = !record.private;
         self.table.set(page, record);
         Ok(())
     }

@@ -1,6 +1,10 @@
 //! Shared by the test programs: building machines and running them.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub(crate) mod compare;
+pub(crate) mod oracle;
+pub(crate) mod semantics;
+
 use rivet_interp::sparse::{Access, Region, Source};
 use rivet_interp::{Program, SparseMemory, State, run};
 use rivet_isa::gas::FrameCosts;
@@ -76,4 +80,19 @@ pub(crate) fn run_code(code: &[u8], set: &[(&str, u64)]) -> (Exit, State) {
 
 pub(crate) fn pc(value: u64) -> Pc {
     Pc::new(value)
+}
+
+/// Registers by number before and after code that ends by running off its end.
+pub(crate) fn run_registers(code: &[u8], before: [u64; 16]) -> [u64; 16] {
+    let mut state = state(1 << 40);
+    for reg in Reg::all() {
+        state.regs.set(reg, before[usize::from(reg.number())]);
+    }
+    let exit = go(&program(code), &mut state, &mut empty());
+    assert_eq!((exit, state.pc), (Exit::Panic, Pc::new(code.len() as u64)));
+    let mut after = [0; 16];
+    for reg in Reg::all() {
+        after[usize::from(reg.number())] = state.regs.get(reg);
+    }
+    after
 }
