@@ -11,6 +11,10 @@ check:
 test:
     cargo test --workspace
 
+# The tests that are too long for every change: minutes to an hour
+agree:
+    cargo test --release --workspace -- --ignored
+
 # Documentation of all crates
 doc:
     RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps

@@ -86,6 +86,8 @@ fn a_planted_edge_outside_the_law_is_reported() {
         &[("x/Cargo.toml", &unknown)],
         &["x/Cargo.toml:2"],
     );
+    let guest = crate_of("words", "[workspace]\n");
+    reports(manifest::dependency_law, &[("x/Cargo.toml", &guest)], &[]);
     let good = "[dependencies]\nrivet-isa.workspace = true\nlibc = \"1\"\n";
     let good = crate_of("rivet-jit", good);
     reports(manifest::dependency_law, &[("x/Cargo.toml", &good)], &[]);

@@ -71,14 +71,19 @@ struct Manifest<'a> {
     table: Table,
 }
 
+/// The manifests of the workspace. A manifest below the root with a workspace of its own belongs
+/// to another target: guests, fuzzing.
 fn manifests(tree: &Tree) -> Vec<Manifest<'_>> {
     let files = tree.files().filter(|(path, _)| !is_guest(path));
     let files = files.filter(|(path, _)| *path == "Cargo.toml" || path.ends_with("/Cargo.toml"));
-    files
-        .map(|(path, text)| Manifest {
-            path,
-            text,
-            table: text.parse().unwrap_or_else(|e| panic!("{path}: {e}")),
+    let parsed = files.map(|(path, text)| Manifest {
+        path,
+        text,
+        table: text.parse().unwrap_or_else(|e| panic!("{path}: {e}")),
+    });
+    parsed
+        .filter(|manifest| {
+            manifest.path == "Cargo.toml" || !manifest.table.contains_key("workspace")
         })
         .collect()
 }
