@@ -42,7 +42,10 @@ pub(crate) const LONG_FILE_LINES: usize = 400;
 const MAX_FUNCTION_LINES: usize = 70;
 
 /// Functions that are one flat table, a line or two per instruction.
-const TABLES: &[(&str, &str)] = &[("jit/tests/instructions.rs", "expected")];
+const TABLES: &[(&str, &str)] = &[
+    ("interp/tests/common/semantics.rs", "value_x"),
+    ("jit/tests/instructions.rs", "expected"),
+];
 
 /// Runs the tests that are too long for every change.
 const LONG_TESTS: &str = "cargo test --release --workspace -- --ignored";
