@@ -12,7 +12,7 @@ use dynasmrt::{DynasmApi as _, dynasm};
 
 use crate::chunk::{COLD_CALL, SideTables, Site, SiteKind};
 use crate::context::field;
-use crate::lower::{Constants, Link, Lower, Lowering, Step, Target, Targets};
+use crate::lower::{Constants, Link, Lower, Lowering, Step, Target, Targets, fuse};
 
 /// log2 of a chunk's bytes of guest code.
 pub(crate) const CHUNK_SHIFT: u32 = 16;
@@ -242,11 +242,16 @@ impl Translator {
                 marks: &self.marks,
                 end,
             };
-            for step in &self.steps[at..next] {
+            let mut block = &self.steps[at..next];
+            while let [step, ..] = block {
                 if !self.lowering.asm.code.reserve(request.limit) {
                     return Err(TooLarge);
                 }
-                self.lowering.lower(*step, &map);
+                let fused = fuse(&mut self.lowering, block, &map);
+                if fused == 0 {
+                    self.lowering.lower(*step, &map);
+                }
+                block = &block[fused.max(1)..];
             }
             at = next;
         }

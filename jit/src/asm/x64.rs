@@ -75,11 +75,9 @@ pub(crate) enum Cond {
     Greater = 15,
 }
 
-/// Shifts and rotates by a constant.
+/// Shifts by a constant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Shift {
-    Rol = 0,
-    Ror = 1,
     Shl = 4,
     Shr = 5,
     Sar = 7,
@@ -324,7 +322,7 @@ impl Asm {
         }
     }
 
-    /// Shift or rotate of `dst` by a constant below the width.
+    /// Shift of `dst` by a constant below the width.
     #[inline(always)]
     pub(crate) fn shift_imm(&mut self, width: Width, op: Shift, dst: Host, amount: u8) {
         if amount == 1 {
@@ -336,12 +334,6 @@ impl Asm {
                 .registers(op as u64, dst.low())
                 .byte(u64::from(amount)),
         );
-    }
-
-    /// Shift or rotate of `dst` by cl.
-    #[inline(always)]
-    pub(crate) fn shift_cl(&mut self, width: Width, op: Shift, dst: Host) {
-        self.op_digit(width, 0xD3, op as u64, dst);
     }
 
     /// `dst = src shifted by count`, the count masked by the hardware to the width.
@@ -461,12 +453,6 @@ impl Asm {
             .byte(0x0F)
             .byte(0xBA);
         self.put(bytes.registers(op as u64, dst.low()).byte(u64::from(index)));
-    }
-
-    /// Exchanges two registers.
-    #[inline(always)]
-    pub(crate) fn xchg(&mut self, a: Host, b: Host) {
-        self.op_rr(Width::W64, 0x87, a, b);
     }
 
     /// Sign of rax (or eax) into rdx (or edx).

@@ -39,7 +39,8 @@ impl<T: Targets> Lower<'_, T> {
         }
     }
 
-    fn jump_if(&mut self, cond: Cond, target: i64) {
+    /// Conditional transfer to a code offset; the flags are set.
+    pub(super) fn jump_if(&mut self, cond: Cond, target: i64) {
         let this = &mut *self.this;
         match self.targets.find(target) {
             Target::Behind(offset) => this.asm.jump_back(Some(cond), offset),

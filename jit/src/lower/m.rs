@@ -3,9 +3,10 @@
 //! `mul` instructions that need rax, and all divisions, put the guest register that lives there
 //! aside in the context. Divisions branch around the two cases in which the hardware would trap.
 
-use rivet_isa::{R, VisitM};
+use rivet_isa::{Inst, Op, R, VisitM};
 
-use super::{Lower, Targets};
+use super::fuse::hosts;
+use super::{Lower, Lowering, Targets};
 use crate::asm::{Alu, Asm, Cond, F7, Host, Rel8, Width};
 use crate::context::aside_field;
 
@@ -100,7 +101,17 @@ impl<T: Targets> VisitM for Lower<'_, T> {
 impl<T> Lower<'_, T> {
     fn divide(&mut self, o: R, width: Width, sign: Sign, part: Part) {
         self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
-            divide(asm, width, sign, part, [d, a, b]);
+            let results = match part {
+                Part::Quotient => Results {
+                    quotient: Some(d),
+                    remainder: None,
+                },
+                Part::Remainder => Results {
+                    quotient: None,
+                    remainder: Some(d),
+                },
+            };
+            divide(asm, width, sign, results, [a, b]);
         });
     }
 }
@@ -132,13 +143,58 @@ fn signed_high(asm: &mut Asm, d: Host, a: Host, b: Host) {
     asm.mov(Width::W64, d, Host::RDX);
 }
 
-/// Quotient or remainder with the special cases of ISA §6.10.
+/// `div q, a, b; rem r, a, b` of one width and sign: one division. Says whether it is that.
+pub(super) fn quotient_and_remainder(this: &mut Lowering, div: Inst, rem: Inst) -> bool {
+    let (width, sign) = match (div.op(), rem.op()) {
+        (Op::Div, Op::Rem) => (Width::W64, Sign::Signed),
+        (Op::Divu, Op::Remu) => (Width::W64, Sign::Unsigned),
+        (Op::Divw, Op::Remw) => (Width::W32, Sign::Signed),
+        (Op::Divuw, Op::Remuw) => (Width::W32, Sign::Unsigned),
+        _ => return false,
+    };
+    let (q, r) = (div.rd(), rem.rd());
+    let same = (div.rs1(), div.rs2()) == (rem.rs1(), rem.rs2());
+    if !same || q == r || q == div.rs1() || q == div.rs2() {
+        return false;
+    }
+    let Some([q, r, a, b]) = hosts([q, r, div.rs1(), div.rs2()]) else {
+        return false;
+    };
+    divide(
+        &mut this.asm,
+        width,
+        sign,
+        Results {
+            quotient: Some(q),
+            remainder: Some(r),
+        },
+        [a, b],
+    );
+    true
+}
+
+/// Where the parts of a division go; at least one is wanted, and they differ.
+#[derive(Clone, Copy)]
+struct Results {
+    quotient: Option<Host>,
+    remainder: Option<Host>,
+}
+
+impl Results {
+    fn contains(self, host: Host) -> bool {
+        self.quotient == Some(host) || self.remainder == Some(host)
+    }
+}
+
+/// Division with the special cases of ISA §6.10.
 ///
 /// ```text
 ///   divisor 0    quotient all ones     remainder = dividend
 ///   divisor −1   quotient −dividend    remainder 0            (signed; covers the overflow)
 /// ```
-fn divide(asm: &mut Asm, width: Width, sign: Sign, part: Part, [d, a, b]: [Host; 3]) {
+///
+/// If both parts are wanted, the quotient's register is neither operand.
+fn divide(asm: &mut Asm, width: Width, sign: Sign, results: Results, [a, b]: [Host; 2]) {
     asm.test(width, b, b);
     let by_zero = asm.jump_short(Cond::Equal);
     let by_minus_one = (sign == Sign::Signed).then(|| {
@@ -146,44 +202,51 @@ fn divide(asm: &mut Asm, width: Width, sign: Sign, part: Part, [d, a, b]: [Host;
         asm.jump_short(Cond::Equal)
     });
 
-    hardware_divide(asm, width, sign, part, [d, a, b]);
+    hardware_divide(asm, width, sign, results, [a, b]);
     let mut done: [Option<Rel8>; 2] = [Some(asm.jump_short_always()), None];
 
     if let Some(minus_one) = by_minus_one {
         asm.bind_short(minus_one);
-        match part {
-            Part::Quotient => {
-                asm.mov(Width::W64, d, a);
-                asm.unary(width, F7::Neg, d);
-                if width == Width::W32 {
-                    asm.movsxd(d, d);
-                }
+        if let Some(q) = results.quotient {
+            asm.mov(Width::W64, q, a);
+            asm.unary(width, F7::Neg, q);
+            if width == Width::W32 {
+                asm.movsxd(q, q);
             }
-            Part::Remainder => asm.zero(d),
+        }
+        if let Some(r) = results.remainder {
+            asm.zero(r);
         }
         done[1] = Some(asm.jump_short_always());
     }
 
     asm.bind_short(by_zero);
-    match (part, width) {
-        (Part::Quotient, _) => asm.mov_imm(d, u64::MAX),
-        (Part::Remainder, Width::W64) => asm.mov(Width::W64, d, a),
-        (Part::Remainder, Width::W32) => asm.movsxd(d, a),
+    if let Some(q) = results.quotient {
+        asm.mov_imm(q, u64::MAX);
+    }
+    if let Some(r) = results.remainder {
+        extend(asm, width, r, a);
     }
     done.into_iter()
         .flatten()
         .for_each(|hole| asm.bind_short(hole));
 }
 
+/// `d = a`, sign-extended from the width.
+fn extend(asm: &mut Asm, width: Width, d: Host, a: Host) {
+    match width {
+        Width::W64 => asm.mov(Width::W64, d, a),
+        Width::W32 => asm.movsxd(d, a),
+    }
+}
+
 /// The hardware's division, for a divisor it accepts.
-fn hardware_divide(asm: &mut Asm, width: Width, sign: Sign, part: Part, [d, a, b]: [Host; 3]) {
-    let saved = d != Host::RAX || b == Host::RAX;
-    if saved {
+fn hardware_divide(asm: &mut Asm, width: Width, sign: Sign, results: Results, [a, b]: [Host; 2]) {
+    let restored = !results.contains(Host::RAX);
+    if restored || b == Host::RAX {
         asm.store_context(RAX_ASIDE, Host::RAX);
     }
-    if a != Host::RAX {
-        asm.mov(Width::W64, Host::RAX, a);
-    }
+    asm.mov(Width::W64, Host::RAX, a);
     let op = match sign {
         Sign::Signed => {
             asm.sign_into_rdx(width);
@@ -199,16 +262,14 @@ fn hardware_divide(asm: &mut Asm, width: Width, sign: Sign, part: Part, [d, a, b
     } else {
         asm.unary(width, op, b);
     }
-    let result = if part == Part::Quotient {
-        Host::RAX
-    } else {
-        Host::RDX
-    };
-    match width {
-        Width::W64 => asm.mov(Width::W64, d, result),
-        Width::W32 => asm.movsxd(d, result),
+    // The quotient leaves rax first: the remainder may be wanted there.
+    if let Some(q) = results.quotient {
+        extend(asm, width, q, Host::RAX);
     }
-    if d != Host::RAX {
+    if let Some(r) = results.remainder {
+        extend(asm, width, r, Host::RDX);
+    }
+    if restored {
         asm.load_context(Host::RAX, RAX_ASIDE);
     }
 }

@@ -10,6 +10,7 @@
 
 mod borrow;
 mod control;
+mod fuse;
 mod i;
 mod m;
 mod memory;
@@ -24,6 +25,8 @@ use rivet_isa::{Inst, Reg, Visitor};
 use crate::abi::{Home, home};
 use crate::asm::{Asm, Host, Rel32};
 use crate::chunk::{Site, Trap};
+
+pub(crate) use fuse::fuse;
 
 /// One decoded guest instruction of the chunk being translated.
 #[derive(Clone, Copy, Debug)]

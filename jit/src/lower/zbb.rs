@@ -4,7 +4,7 @@ use dynasmrt::{DynasmApi as _, dynasm};
 use rivet_isa::{I1, I5, I6, R, Reg, VisitZbb};
 
 use super::{Lower, Targets};
-use crate::asm::{Alu, Asm, Cond, Count, F7, Host, Shift, Width};
+use crate::asm::{Alu, Asm, Cond, Count, F7, Host, ShiftX, Width};
 
 impl<T: Targets> VisitZbb for Lower<'_, T> {
     fn andn(&mut self, o: R) {
@@ -93,11 +93,11 @@ impl<T: Targets> VisitZbb for Lower<'_, T> {
     }
 
     fn rol(&mut self, o: R) {
-        self.rotate(o, Width::W64, Shift::Rol);
+        self.rotate(o, Width::W64, ShiftX::Shl);
     }
 
     fn ror(&mut self, o: R) {
-        self.rotate(o, Width::W64, Shift::Ror);
+        self.rotate(o, Width::W64, ShiftX::Shr);
     }
 
     fn rori(&mut self, o: I6) {
@@ -107,11 +107,11 @@ impl<T: Targets> VisitZbb for Lower<'_, T> {
     }
 
     fn rolw(&mut self, o: R) {
-        self.rotate(o, Width::W32, Shift::Rol);
+        self.rotate(o, Width::W32, ShiftX::Shl);
     }
 
     fn rorw(&mut self, o: R) {
-        self.rotate(o, Width::W32, Shift::Ror);
+        self.rotate(o, Width::W32, ShiftX::Shr);
     }
 
     fn roriw(&mut self, o: I5) {
@@ -163,26 +163,27 @@ impl<T> Lower<'_, T> {
         });
     }
 
-    fn rotate(&mut self, o: R, width: Width, op: Shift) {
+    fn rotate(&mut self, o: R, width: Width, op: ShiftX) {
         self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
             rotate_by(asm, width, op, [d, a, b])
         });
     }
 }
 
-/// Rotation by a register. The count has to be in cl, so it changes places with rcx for the
-/// moment; the value waits in rdx, which neither of them is.
-fn rotate_by(asm: &mut Asm, width: Width, op: Shift, [d, a, b]: [Host; 3]) {
-    asm.mov(Width::W64, Host::RDX, a);
-    if b != Host::RCX {
-        asm.xchg(Host::RCX, b);
-    }
-    asm.shift_cl(width, op, Host::RDX);
-    if b != Host::RCX {
-        asm.xchg(Host::RCX, b);
-    }
-    match width {
-        Width::W64 => asm.mov(Width::W64, d, Host::RDX),
-        Width::W32 => asm.movsxd(d, Host::RDX),
+/// Rotation by a register as two shifts, the second by the negated count: unlike the rotate
+/// instruction this needs no particular register, and every part of it is one micro-operation.
+fn rotate_by(asm: &mut Asm, width: Width, op: ShiftX, [d, a, b]: [Host; 3]) {
+    let back = if op == ShiftX::Shl {
+        ShiftX::Shr
+    } else {
+        ShiftX::Shl
+    };
+    asm.mov(Width::W32, Host::RDX, b);
+    asm.unary(Width::W32, F7::Neg, Host::RDX);
+    asm.shift_by(width, back, Host::RDX, a, Host::RDX);
+    asm.shift_by(width, op, d, a, b);
+    asm.alu(width, Alu::Or, d, Host::RDX);
+    if width == Width::W32 {
+        asm.movsxd(d, d);
     }
 }

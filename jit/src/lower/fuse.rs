@@ -1,0 +1,272 @@
+//! Neighbouring instructions that are cheaper together.
+//!
+//! A fusion writes everything that its parts would have written: whether a register is read
+//! later is not known here. Its parts are computations, or computations before the transfer that
+//! ends a block, so nothing in it can fault half-way. Every shape has a filetest of its name.
+
+use rivet_isa::{CODE_BASE, Inst, J, Op, Reg};
+
+use super::{Lower, Lowering, Step, Targets};
+use crate::abi::{Home, home};
+use crate::asm::{Alu, Asm, Cond, Host, Width};
+
+/// Lowers the fusion that `steps` begin with; says how many instructions it was, 0 for none.
+#[inline(always)]
+pub(crate) fn fuse<T: Targets>(this: &mut Lowering, steps: &[Step], targets: &T) -> usize {
+    let [first, second, ..] = steps else {
+        return 0;
+    };
+    let (a, b) = (first.inst, second.inst);
+    let done = match (a.op(), b.op()) {
+        (Op::Auipc, Op::Jalr) => return call_far(this, *first, *second, targets),
+        (Op::Auipc | Op::Lui, Op::Addi | Op::Addiw) => constant_pair(this, *first, b),
+        (Op::Mulhu, Op::Mul) | (Op::Mul, Op::Mulhu) => full_product(this, a, b),
+        (Op::Add | Op::Addi, Op::Sltu) => carry(this, a, b),
+        (Op::Sltu, Op::Sub) => borrow(this, a, b),
+        (Op::Sltu | Op::Slt | Op::Sltiu | Op::Slti, Op::Beq | Op::Bne) => {
+            return set_and_branch(this, *first, *second, targets);
+        }
+        (Op::Slli, Op::Srli | Op::Srai) => extension(this, a, b),
+        (Op::CzeroEqz | Op::CzeroNez, Op::CzeroEqz | Op::CzeroNez) => {
+            return steps.get(2).map_or(0, |or| select(this, a, b, or.inst));
+        }
+        (Op::Div | Op::Divu | Op::Divw | Op::Divuw, Op::Rem | Op::Remu | Op::Remw | Op::Remuw) => {
+            super::m::quotient_and_remainder(this, a, b)
+        }
+        _ => false,
+    };
+    if done { 2 } else { 0 }
+}
+
+/// Host registers of registers that all have one.
+pub(super) fn hosts<const N: usize>(regs: [Reg; N]) -> Option<[Host; N]> {
+    let mut out = [Host::RDX; N];
+    for (out, reg) in out.iter_mut().zip(regs) {
+        match home(reg) {
+            Home::Host(host) => *out = host,
+            Home::Zero | Home::Context(_) => return None,
+        }
+    }
+    Some(out)
+}
+
+/// The value of `lui` or `auipc`.
+fn upper(step: Step) -> u64 {
+    let imm = i64::from(step.inst.imm()) as u64;
+    match step.inst.op() {
+        Op::Auipc => (CODE_BASE + u64::from(step.pc)).wrapping_add(imm),
+        _ => imm,
+    }
+}
+
+/// `auipc t, hi; jalr l, lo(t)`: a direct transfer.
+fn call_far<T: Targets>(this: &mut Lowering, first: Step, jump: Step, targets: &T) -> usize {
+    let base = first.inst.rd();
+    if base.is_zero() || jump.inst.rs1() != base {
+        return 0;
+    }
+    let address = upper(first).wrapping_add(i64::from(jump.inst.imm()) as u64) & !1;
+    // Only the low half of the target counts (ISA §8.2).
+    let target = i64::from(address as u32) - CODE_BASE as i64;
+    if jump.inst.rd() != base {
+        this.constant(base, upper(first));
+    }
+    this.step = jump;
+    let offset = target - i64::from(jump.pc);
+    let mut lower = Lower::new(this, targets);
+    match i32::try_from(offset) {
+        Ok(imm) => lower.jump_and_link(J {
+            rd: jump.inst.rd(),
+            imm,
+        }),
+        // Further away than any offset of code.
+        Err(_) => lower.jump_and_link(J {
+            rd: jump.inst.rd(),
+            imm: i32::MIN,
+        }),
+    }
+    2
+}
+
+/// `lui` or `auipc`, then `addi` or `addiw` of its result: constants.
+fn constant_pair(this: &mut Lowering, first: Step, add: Inst) -> bool {
+    let base = first.inst.rd();
+    if base.is_zero() || add.rs1() != base {
+        return false;
+    }
+    let sum = upper(first).wrapping_add(i64::from(add.imm()) as u64);
+    let sum = if add.op() == Op::Addiw {
+        i64::from(sum as i32) as u64
+    } else {
+        sum
+    };
+    if add.rd() != base {
+        this.constant(base, upper(first));
+    }
+    this.constant(add.rd(), sum);
+    true
+}
+
+/// `mulhu h, a, b; mul l, a, b` in either order: one `mulx`.
+fn full_product(this: &mut Lowering, first: Inst, second: Inst) -> bool {
+    let same = (first.rs1(), first.rs2()) == (second.rs1(), second.rs2())
+        || (first.rs1(), first.rs2()) == (second.rs2(), second.rs1());
+    let clobbers = first.rd() == first.rs1() || first.rd() == first.rs2();
+    if !same || clobbers || first.rd() == second.rd() {
+        return false;
+    }
+    let Some([x, y, a, b]) = hosts([first.rd(), second.rd(), first.rs1(), first.rs2()]) else {
+        return false;
+    };
+    let (high, low) = if first.op() == Op::Mulhu {
+        (x, y)
+    } else {
+        (y, x)
+    };
+    this.asm.mov(Width::W64, Host::RDX, a);
+    this.asm.mulx(high, low, b);
+    true
+}
+
+/// `c = carry flag`, which survives.
+fn carry_into(asm: &mut Asm, c: Host) {
+    asm.mov_imm(c, 0);
+    asm.set(Cond::Below, c);
+}
+
+/// `add d, a, b; sltu c, d, x` with x one of the summands: the carry.
+fn carry(this: &mut Lowering, add: Inst, set: Inst) -> bool {
+    let summand = match add.op() {
+        Op::Add => set.rs2() == add.rs1() || set.rs2() == add.rs2(),
+        _ => set.rs2() == add.rs1(),
+    };
+    if set.rs1() != add.rd() || !summand || set.rs2() == add.rd() {
+        return false;
+    }
+    if add.op() == Op::Addi {
+        let Some([c, d, a]) = hosts([set.rd(), add.rd(), add.rs1()]) else {
+            return false;
+        };
+        this.asm.mov(Width::W64, d, a);
+        this.asm.alu_imm(Width::W64, Alu::Add, d, add.imm());
+        carry_into(&mut this.asm, c);
+        return true;
+    }
+    let Some([c, d, a, b]) = hosts([set.rd(), add.rd(), add.rs1(), add.rs2()]) else {
+        return false;
+    };
+    let (keep, other) = if d == b { (b, a) } else { (a, b) };
+    this.asm.mov(Width::W64, d, keep);
+    this.asm.alu(Width::W64, Alu::Add, d, other);
+    carry_into(&mut this.asm, c);
+    true
+}
+
+/// `sltu c, a, b; sub d, a, b`: the borrow.
+fn borrow(this: &mut Lowering, set: Inst, sub: Inst) -> bool {
+    let same = (set.rs1(), set.rs2()) == (sub.rs1(), sub.rs2());
+    let clobbers = set.rd() == set.rs1() || set.rd() == set.rs2() || set.rd() == sub.rd();
+    let Some([c, d, a, b]) = hosts([set.rd(), sub.rd(), sub.rs1(), sub.rs2()]) else {
+        return false;
+    };
+    if !same || clobbers || d == b {
+        return false;
+    }
+    this.asm.mov(Width::W64, d, a);
+    this.asm.alu(Width::W64, Alu::Sub, d, b);
+    carry_into(&mut this.asm, c);
+    true
+}
+
+/// `slt t, a, b; bnez t, target` and the like: one comparison.
+fn set_and_branch<T: Targets>(
+    this: &mut Lowering,
+    first: Step,
+    branch: Step,
+    targets: &T,
+) -> usize {
+    let (set, jump) = (first.inst, branch.inst);
+    let tested = set.rd();
+    let pair = (jump.rs1(), jump.rs2());
+    if pair != (tested, Reg::ZERO) && pair != (Reg::ZERO, tested) {
+        return 0;
+    }
+    let Some([d, a]) = hosts([tested, set.rs1()]) else {
+        return 0;
+    };
+    let signed = matches!(set.op(), Op::Slt | Op::Slti);
+    let (less, not_less) = if signed {
+        (Cond::Less, Cond::GreaterEqual)
+    } else {
+        (Cond::Below, Cond::AboveEqual)
+    };
+    if matches!(set.op(), Op::Slt | Op::Sltu) {
+        let Some([b]) = hosts([set.rs2()]) else {
+            return 0;
+        };
+        this.asm.alu(Width::W64, Alu::Cmp, a, b);
+    } else {
+        this.asm.alu_imm(Width::W64, Alu::Cmp, a, set.imm());
+    }
+    this.asm.mov_imm(d, 0);
+    this.asm.set(less, d);
+    this.step = branch;
+    let cond = if jump.op() == Op::Bne { less } else { not_less };
+    let target = i64::from(branch.pc) + i64::from(jump.imm());
+    Lower::new(this, targets).jump_if(cond, target);
+    2
+}
+
+/// `slli t, a, n; srli d, t, n` where t = d: the low bits of a register.
+fn extension(this: &mut Lowering, left: Inst, right: Inst) -> bool {
+    let amount = left.imm();
+    if left.rd() != right.rd() || right.rs1() != left.rd() || right.imm() != amount {
+        return false;
+    }
+    let Some([d, a]) = hosts([right.rd(), left.rs1()]) else {
+        return false;
+    };
+    match (right.op(), amount) {
+        (Op::Srli, 32) => this.asm.mov(Width::W32, d, a),
+        (Op::Srli, 48) => this.asm.movzx16(d, a),
+        (Op::Srli, 56) => this.asm.movzx8(d, a),
+        (Op::Srai, 32) => this.asm.movsxd(d, a),
+        (Op::Srai, 48) => this.asm.movsx16(d, a),
+        (Op::Srai, 56) => this.asm.movsx8(d, a),
+        _ => return false,
+    }
+    true
+}
+
+/// `czero.eqz x, a, c; czero.nez y, b, c; or d, x, y` where d is x or y: a conditional move.
+fn select(this: &mut Lowering, first: Inst, second: Inst, or: Inst) -> usize {
+    let (x, y, c) = (first.rd(), second.rd(), first.rs2());
+    let joins = or.op() == Op::Or
+        && ((or.rs1(), or.rs2()) == (x, y) || (or.rs1(), or.rs2()) == (y, x))
+        && (or.rd() == x || or.rd() == y);
+    let opposite = first.op() != second.op() && second.rs2() == c;
+    // The second half must read what the first one has not written.
+    if !joins || !opposite || x == y || x == c || x == second.rs1() {
+        return 0;
+    }
+    let Some([x, y, a, b, c]) = hosts([x, y, first.rs1(), second.rs1(), c]) else {
+        return 0;
+    };
+    let (keeps_a, keeps_b) = match first.op() {
+        Op::CzeroEqz => (Cond::NotEqual, Cond::Equal),
+        _ => (Cond::Equal, Cond::NotEqual),
+    };
+    let asm = &mut this.asm;
+    asm.zero(Host::RDX);
+    asm.test(Width::W64, c, c);
+    asm.mov(Width::W64, x, a);
+    asm.mov(Width::W64, y, b);
+    if or.rd() == second.rd() {
+        asm.cmov(keeps_a, y, x);
+        asm.cmov(keeps_b, x, Host::RDX);
+    } else {
+        asm.cmov(keeps_b, x, y);
+        asm.cmov(keeps_a, y, Host::RDX);
+    }
+    3
+}
