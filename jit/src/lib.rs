@@ -48,6 +48,6 @@ mod translate;
 pub use activation::{Left, RunError};
 pub use host::{Call, CallKind, Flow, Host, NoHost};
 pub use memory::{CodeCache, CodeCacheConfig, MemoryError};
-pub use program::{Program, ProgramError, Totals};
+pub use program::{NativeChunk, Program, ProgramError, Totals};
 pub use run::Cpu;
 pub use support::{Unsupported, supported};

@@ -47,6 +47,21 @@ pub struct Program {
     translating: Mutex<Totals>,
 }
 
+/// The native code of a chunk, as tools show it.
+#[derive(Clone, Debug)]
+pub struct NativeChunk {
+    /// Where it lies in memory.
+    pub address: u64,
+    /// A copy of it.
+    pub code: Vec<u8>,
+    /// Its blocks and their offsets in the code, ascending.
+    pub blocks: Vec<(Pc, u32)>,
+    /// Offset of the first cold call; what lies behind is calls of the runtime.
+    pub cold: u32,
+    /// Address of the program's dispatch table, which the code refers to.
+    pub table: u64,
+}
+
 /// What translation has cost so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Totals {
@@ -124,6 +139,34 @@ impl Program {
             .translating
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes sure that the block at `pc` is translated, with the rest of its chunk; `false` if no
+    /// block starts there or it is left to the interpreter.
+    pub fn prepare(&self, pc: Pc) -> bool {
+        matches!(self.entry(pc), Entry::Native(_))
+    }
+
+    /// What is translated so far, for tools: one item per chunk, ascending.
+    pub fn native(&self) -> impl Iterator<Item = NativeChunk> + '_ {
+        let numbers = 0..self.chunks.len();
+        numbers.filter_map(|number| {
+            let chunk = self.chunk(number)?;
+            let first = (number as u64) << CHUNK_SHIFT;
+            let starts = self.starts.from(Pc::new(first));
+            let starts = starts.take_while(|pc| pc.value() < first + (1 << CHUNK_SHIFT));
+            let blocks = starts.filter_map(|pc| {
+                let address = self.table.get(pc.value() as u32)?;
+                Some((pc, address - chunk.code.address()))
+            });
+            Some(NativeChunk {
+                address: u64::from(chunk.code.address()),
+                blocks: blocks.collect(),
+                cold: chunk.tables.cold,
+                code: chunk.code.bytes(),
+                table: u64::from(self.table.address()),
+            })
+        })
     }
 
     /// Index of the dispatch table's entry that stands for everything outside the code.

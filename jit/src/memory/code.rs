@@ -206,6 +206,15 @@ impl Code {
         self.len
     }
 
+    /// A copy of the code.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let segments = self.cache.lock();
+        let mut bytes = vec![0; self.len as usize];
+        // A file in memory cannot fail to be read where it was written.
+        let read = sys::read_back(&segments[self.segment].file, &mut bytes, self.range.start);
+        if read { bytes } else { Vec::new() }
+    }
+
     /// Whether a native address lies in this piece.
     pub(crate) fn contains(&self, address: u64) -> bool {
         let start = u64::from(self.address);

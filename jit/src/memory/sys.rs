@@ -171,6 +171,11 @@ pub(super) fn publish(file: &File, bytes: &[u8], offset: u32) -> Result<(), Memo
     })
 }
 
+/// Reads what was published; says whether it could.
+pub(super) fn read_back(file: &File, bytes: &mut [u8], offset: u32) -> bool {
+    file.read_exact_at(bytes, u64::from(offset)).is_ok()
+}
+
 /// Makes every thread of this process discard instructions it fetched before this call.
 /// `false` if the kernel cannot do that.
 pub(super) fn serialize_threads() -> bool {
