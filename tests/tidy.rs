@@ -360,17 +360,22 @@ fn a_planted_guest_of_unknown_origin_is_reported() {
 }
 
 #[test]
-fn the_readme_names_the_command_that_ci_runs() {
+fn the_readme_names_the_commands_that_ci_runs() {
     keeps(rules::same_commands);
 }
 
 #[test]
 fn a_planted_difference_between_readme_and_ci_is_reported() {
-    let (command, other) = ("    cargo test --workspace\n", "cargo test\n");
+    let run = "cargo run --release --bin rivet -- run guests/prebuilt/hello.elf\n";
+    let test = "cargo test --workspace\n";
+    let (readme, ci) = (
+        format!("{run}{test}"),
+        format!("step {run}step cargo test\n"),
+    );
     let files = [
-        ("README.md", command),
-        (".ci/run", other),
-        ("justfile", command),
+        ("README.md", readme.as_str()),
+        (".ci/run", &ci),
+        ("justfile", test),
     ];
     reports(rules::same_commands, &files, &[".ci/run:0"]);
 }
