@@ -395,12 +395,10 @@ fn give_back(store: Store) {
 
 fn copy_frames(window: &Window) -> FrameTable {
     let mut frames = FrameTable::default();
+    let mut copy = [0; PAGE_SIZE];
     for page in window.ledger.charged().iter() {
-        let mut frame = Arc::new([0; PAGE_SIZE]);
-        if let Some(bytes) = Arc::get_mut(&mut frame) {
-            window.read_at(page.base().value() as usize, bytes);
-        }
-        frames.insert(page, frame);
+        window.read_at(page.base().value() as usize, &mut copy);
+        frames.insert(page, Arc::new(copy));
     }
     frames
 }
