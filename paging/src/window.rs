@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::HostError;
 use crate::layout::{Layout, Region};
-use crate::ledger::{HostPages, Ledger};
+use crate::ledger::{Faults, HostPages, Ledger};
 use crate::page::{ADDRESS_SPACE, HostAddr, PAGE_SIZE, PageIndex, PageRange};
 use crate::page_set::PageSet;
 use crate::sys::{Protection, Reservation, page_tables, refuse_process_merging, thread_faults};
@@ -126,8 +126,11 @@ impl HostPages for WindowPages<'_> {
         self.memory.refuse_locked(start, len)
     }
 
-    fn faults(&mut self) -> Result<u64, HostError> {
-        thread_faults()
+    fn faults(&mut self) -> Result<Faults, HostError> {
+        Ok(Faults {
+            process: page_tables()?.process(),
+            count: thread_faults()?,
+        })
     }
 }
 

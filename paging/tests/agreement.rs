@@ -157,6 +157,7 @@ impl Program {
 
     fn native(&self, gas: u64, pool: &WindowPool, tracker: Tracker) -> (End, NativeGuest) {
         let guest = NativeGuest::new(&self.layout, pool, tracker, gas);
+        assert_eq!(guest.space.tracker(), (tracker, None));
         let guest = std::cell::RefCell::new(guest);
         let end = self.run(
             |cost, reserve| guest.borrow_mut().gate(cost, reserve),

@@ -62,7 +62,15 @@ pub(crate) trait HostPages {
     fn scan(&mut self, range: PageRange, found: &mut dyn FnMut(PageRange))
     -> Result<(), HostError>;
     /// Page faults this thread has taken so far.
-    fn faults(&mut self) -> Result<u64, HostError>;
+    fn faults(&mut self) -> Result<Faults, HostError>;
+}
+
+/// A reading of a thread's fault counter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Faults {
+    /// Which process counted: a fork starts from 0.
+    pub(crate) process: u32,
+    pub(crate) count: u64,
 }
 
 /// What a change of states costs.
@@ -92,7 +100,7 @@ pub(crate) struct Ledger {
     /// Charges of a settle whose trap then failed; the next answer includes them.
     owed: u64,
     /// This thread's faults when it was last known that no open page had been written.
-    faults: u64,
+    faults: Faults,
 }
 
 fn price(layout: &Layout, page: PageIndex) -> u64 {

@@ -82,8 +82,9 @@ impl Ledger {
                 }
             })?;
         }
-        let taken = faults.saturating_sub(self.faults);
-        if found > taken {
+        let taken = faults.count.saturating_sub(self.faults.count);
+        // What was written before a fork was counted by the parent.
+        if found > taken && faults.process == self.faults.process {
             return Err(HostError::Tripwire {
                 found,
                 faults: taken,

@@ -81,8 +81,11 @@ impl HostPages for Host {
         Ok(())
     }
 
-    fn faults(&mut self) -> Result<u64, HostError> {
-        Ok(self.faults)
+    fn faults(&mut self) -> Result<Faults, HostError> {
+        Ok(Faults {
+            process: 1,
+            count: self.faults,
+        })
     }
 }
 

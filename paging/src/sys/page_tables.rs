@@ -7,7 +7,7 @@
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use super::linux::{Reservation, checked};
 use super::{Protection, gate};
@@ -54,7 +54,8 @@ struct Question {
 /// The page tables of this process.
 ///
 /// The descriptor is kept, plus one, in a page that reads as zeros in a child of this process: a
-/// descriptor opened by the parent would go on describing the parent.
+/// descriptor opened by the parent would go on describing the parent. Beside it is a number that no
+/// parent or child of this process has.
 pub(crate) struct PageTables {
     word: Reservation,
 }
@@ -102,9 +103,31 @@ impl PageTables {
 
     fn word(&self) -> &AtomicI32 {
         let word: NonNull<AtomicI32> = self.word.at(0).cast();
-        // SAFETY: the page is mapped, aligned and used as this one atomic only, for as long as
-        // self lives; all bit patterns are valid.
+        // SAFETY: the first half of the page is mapped, aligned and used as this one atomic only,
+        // for as long as self lives; all bit patterns are valid.
         unsafe { word.as_ref() }
+    }
+
+    fn generation(&self) -> &AtomicU32 {
+        let word: NonNull<AtomicU32> = self.word.at(PAGE_SIZE / 2).cast();
+        // SAFETY: as in `word`, for the second half.
+        unsafe { word.as_ref() }
+    }
+
+    /// A number that changes when this process is forked. Async-signal-safe.
+    pub(crate) fn process(&self) -> u32 {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let known = self.generation().load(Ordering::Acquire);
+        if known != 0 {
+            return known;
+        }
+        // A child inherits NEXT, but not the page.
+        let fresh = NEXT.fetch_add(1, Ordering::AcqRel);
+        let word = self.generation();
+        match word.compare_exchange(0, fresh, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => fresh,
+            Err(first) => first,
+        }
     }
 
     /// The descriptor, opened anew in a child process. Async-signal-safe.

@@ -106,9 +106,18 @@ pub(crate) struct NativeGuest {
 
 impl NativeGuest {
     pub(crate) fn new(layout: &Arc<Layout>, pool: &WindowPool, tracker: Tracker, gas: u64) -> Self {
-        let mut space = AddressSpace::new(Arc::clone(layout), MemoryLimits::default());
+        Self::with_limits(layout, pool, tracker, gas, &MemoryLimits::default())
+    }
+
+    pub(crate) fn with_limits(
+        layout: &Arc<Layout>,
+        pool: &WindowPool,
+        tracker: Tracker,
+        gas: u64,
+        limits: &MemoryLimits,
+    ) -> Self {
+        let mut space = AddressSpace::new(Arc::clone(layout), limits.clone());
         space.attach(pool, tracker).unwrap();
-        assert_eq!(space.tracker(), (tracker, None));
         space.begin_run().unwrap();
         Self {
             space,

@@ -1,0 +1,394 @@
+//! Hosts that lock, merge, limit or fork: gas stays exact or the host is told, never anything else.
+//!
+//! Every test runs its body in a child process, because all of this is state of a process.
+#![allow(unsafe_code, reason = "tests change the state of their process")]
+
+mod child;
+mod common;
+
+use child::passes;
+use common::*;
+use rivet_paging::*;
+
+const DATA: u64 = 0x2000_0000;
+const GAS: u64 = 1 << 40;
+
+fn guest(pool: &WindowPool, tracker: Tracker) -> NativeGuest {
+    NativeGuest::new(&mixed_layout(), pool, tracker, GAS)
+}
+
+fn at(page: u64) -> GuestAddr {
+    GuestAddr::wrapping(DATA + page * PAGE_SIZE as u64)
+}
+
+fn store(guest: &mut NativeGuest, page: u64) {
+    let done = guest.store(at(page), AccessLen::Double, 7);
+    assert_eq!(done, Native::Done { value: 7 });
+}
+
+/// The host address of a guest page.
+fn host(guest: &NativeGuest, page: u64) -> *mut libc::c_void {
+    let base = guest.space.window().unwrap().base();
+    base.wrapping_add(at(page).value() as usize).cast()
+}
+
+const BYTES: usize = 40 * PAGE_SIZE;
+
+#[test]
+fn memory_locked_while_pages_are_open_is_a_host_error_and_no_gas_figure() {
+    passes(
+        "memory_locked_while_pages_are_open_is_a_host_error_and_no_gas_figure",
+        || {
+            let mut guest = guest(&WindowPool::default(), Tracker::Windows);
+            store(&mut guest, 5);
+            assert!(guest.space.open_charge() > 0);
+            // SAFETY: locking changes no content.
+            assert_eq!(unsafe { libc::mlock(host(&guest, 0), BYTES) }, 0);
+            assert_eq!(guest.space.settle(Settle::Keep), Err(HostError::Locked));
+        },
+    );
+}
+
+#[test]
+fn memory_locked_and_unlocked_in_between_is_found_by_the_tripwire() {
+    passes(
+        "memory_locked_and_unlocked_in_between_is_found_by_the_tripwire",
+        || {
+            let mut guest = guest(&WindowPool::default(), Tracker::Windows);
+            store(&mut guest, 5);
+            let page = host(&guest, 0) as usize;
+            // From another thread, so that the copies are not faults of this one.
+            std::thread::spawn(move || {
+                let page: *mut libc::c_void = std::ptr::with_exposed_provenance_mut(page);
+                // SAFETY: locking changes no content.
+                assert_eq!(unsafe { libc::mlock(page, BYTES) }, 0);
+                // SAFETY: as above.
+                assert_eq!(unsafe { libc::munlock(page, BYTES) }, 0);
+            })
+            .join()
+            .unwrap();
+            let settled = guest.space.settle(Settle::Keep);
+            assert!(
+                matches!(settled, Err(HostError::Tripwire { .. })),
+                "{settled:?}"
+            );
+        },
+    );
+}
+
+#[test]
+fn a_window_locked_from_the_start_falls_back_to_traps_and_stays_exact() {
+    passes(
+        "a_window_locked_from_the_start_falls_back_to_traps_and_stays_exact",
+        || {
+            let mut guest = guest(&WindowPool::default(), Tracker::Windows);
+            // SAFETY: locking changes no content.
+            assert_eq!(unsafe { libc::mlock(host(&guest, 0), BYTES) }, 0);
+            for page in 0..40 {
+                store(&mut guest, page);
+            }
+            let (tracker, why) = guest.space.tracker();
+            assert_eq!((tracker, why), (Tracker::Trap, Some(HostError::Locked)));
+            assert_eq!(guest.end(), GAS - 40 * COST);
+        },
+    );
+}
+
+/// Runs a machine under `lock`; it must be exact, by whatever tracker.
+fn exact_under(lock: i32) {
+    let pool = WindowPool::default();
+    // SAFETY: locking changes no content.
+    if unsafe { libc::mlockall(lock) } != 0 {
+        return;
+    }
+    for tracker in [Tracker::Trap, Tracker::Windows] {
+        for _ in 0..3 {
+            let mut space = AddressSpace::new(mixed_layout(), MemoryLimits::default());
+            // Reserving 4 GiB of locked memory may be refused: then there are no windows.
+            if space.attach(&pool, tracker).is_err() {
+                continue;
+            }
+            let mut guest = guest(&pool, tracker);
+            for page in (0..64).step_by(3) {
+                store(&mut guest, page);
+            }
+            assert_eq!(guest.end(), GAS - 22 * COST);
+            assert_eq!(guest.space.private_count(), 22);
+            guest.space.reset().unwrap();
+            assert_eq!(guest.space.load(at(3), AccessLen::Byte), Ok(0));
+        }
+    }
+}
+
+#[test]
+fn gas_is_exact_when_all_current_memory_is_locked() {
+    passes("gas_is_exact_when_all_current_memory_is_locked", || {
+        exact_under(libc::MCL_CURRENT)
+    });
+}
+
+#[test]
+fn gas_is_exact_when_all_future_memory_is_locked() {
+    passes("gas_is_exact_when_all_future_memory_is_locked", || {
+        exact_under(libc::MCL_FUTURE)
+    });
+}
+
+#[test]
+fn gas_is_exact_when_all_future_memory_is_locked_on_fault() {
+    passes(
+        "gas_is_exact_when_all_future_memory_is_locked_on_fault",
+        || {
+            exact_under(libc::MCL_FUTURE | libc::MCL_ONFAULT);
+        },
+    );
+}
+
+#[test]
+fn locking_everything_while_pages_are_open_is_a_host_error() {
+    passes(
+        "locking_everything_while_pages_are_open_is_a_host_error",
+        || {
+            let mut guest = guest(&WindowPool::default(), Tracker::Windows);
+            store(&mut guest, 5);
+            // SAFETY: locking changes no content.
+            assert_eq!(unsafe { libc::mlockall(libc::MCL_CURRENT) }, 0);
+            assert_eq!(guest.space.settle(Settle::Close), Err(HostError::Locked));
+        },
+    );
+}
+
+#[test]
+fn merging_of_the_whole_process_turns_windows_off() {
+    passes("merging_of_the_whole_process_turns_windows_off", || {
+        const PR_SET_MEMORY_MERGE: i32 = 67;
+        // SAFETY: the option sets a flag of the process.
+        if unsafe { libc::prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0) } != 0 {
+            return;
+        }
+        let mut guest = guest(&WindowPool::default(), Tracker::Windows);
+        for page in 0..20 {
+            store(&mut guest, page);
+        }
+        assert_eq!(
+            guest.space.tracker(),
+            (Tracker::Trap, Some(HostError::Merging))
+        );
+        assert_eq!(guest.end(), GAS - 20 * COST);
+    });
+}
+
+#[test]
+fn huge_pages_do_not_change_what_is_charged() {
+    passes("huge_pages_do_not_change_what_is_charged", || {
+        let pages = 2048;
+        let bytes = pages * PAGE_SIZE as u64;
+        let range = PageRange::from_bytes(DATA, bytes).unwrap();
+        let layout =
+            std::sync::Arc::new(Layout::new(vec![Region::ephemeral(range, COST)]).unwrap());
+        for tracker in [Tracker::Trap, Tracker::Windows] {
+            let pool = WindowPool::default();
+            let mut guest = NativeGuest::new(&layout, &pool, tracker, GAS);
+            // SAFETY: advice about page sizes changes no content. A kernel without them refuses.
+            unsafe { libc::madvise(host(&guest, 0), bytes as usize, libc::MADV_HUGEPAGE) };
+            for page in (0..pages).step_by(7) {
+                store(&mut guest, page);
+            }
+            assert_eq!(guest.end(), GAS - pages.div_ceil(7) * COST, "{tracker:?}");
+        }
+    });
+}
+
+#[test]
+fn both_sides_of_a_process_fork_go_on_with_live_machines() {
+    passes(
+        "both_sides_of_a_process_fork_go_on_with_live_machines",
+        || {
+            for tracker in [Tracker::Trap, Tracker::Windows] {
+                let pool = WindowPool::default();
+                let mut guest = guest(&pool, tracker);
+                for page in 0..10 {
+                    store(&mut guest, page);
+                }
+                // SAFETY: the child uses only what a child of a single thread may use.
+                let child = unsafe { libc::fork() };
+                let mine = if child == 0 { 20..40 } else { 10..25 };
+                let count = mine.end - mine.start;
+                for page in mine.clone() {
+                    let done = guest.store(at(page), AccessLen::Double, count);
+                    assert_eq!(done, Native::Done { value: count });
+                }
+                assert_eq!(guest.end(), GAS - (10 + count) * COST);
+                for page in 10..45 {
+                    let expected = if mine.contains(&page) { count } else { 0 };
+                    assert_eq!(guest.space.load(at(page), AccessLen::Double), Ok(expected));
+                }
+                let mut other = self::guest(&pool, tracker);
+                store(&mut other, 1);
+                assert_eq!(other.end(), GAS - COST);
+                if child == 0 {
+                    std::process::exit(0);
+                }
+                let mut status = 0;
+                // SAFETY: waits for the child made above.
+                assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+                assert_eq!(status, 0, "the child failed");
+            }
+        },
+    );
+}
+
+fn limit(what: libc::__rlimit_resource_t, to: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: to,
+        rlim_max: to,
+    };
+    // SAFETY: the structure is valid.
+    assert_eq!(unsafe { libc::setrlimit(what, &raw const limit) }, 0);
+}
+
+#[test]
+fn without_address_space_there_is_no_window_and_software_works() {
+    passes(
+        "without_address_space_there_is_no_window_and_software_works",
+        || {
+            limit(libc::RLIMIT_AS, 2 << 30);
+            let pool = WindowPool::default();
+            let error = pool.probe().unwrap_err();
+            assert!(error.to_string().contains("ulimit -v"), "{error}");
+            let mut space = AddressSpace::new(mixed_layout(), MemoryLimits::default());
+            assert!(space.attach(&pool, Tracker::Windows).is_err());
+            assert_eq!(space.store(at(1), AccessLen::Byte, 3), Ok(COST));
+            assert_eq!(space.load(at(1), AccessLen::Byte), Ok(3));
+        },
+    );
+}
+
+#[test]
+fn the_limit_of_open_files_is_named() {
+    passes("the_limit_of_open_files_is_named", || {
+        limit(libc::RLIMIT_NOFILE, 40);
+        let mut slabs = Vec::new();
+        let error = loop {
+            match Slab::new(&[1]) {
+                Ok(slab) => slabs.push(slab),
+                Err(error) => break error,
+            }
+        };
+        assert!(error.to_string().contains("RLIMIT_NOFILE"), "{error}");
+        drop(slabs);
+        assert!(Slab::new(&[1]).is_ok());
+    });
+}
+
+#[test]
+fn isolated_pages_by_trap_stop_at_the_mapping_limit_and_go_on_in_software() {
+    passes(
+        "isolated_pages_by_trap_stop_at_the_mapping_limit_and_go_on_in_software",
+        || {
+            let range = PageRange::from_bytes(DATA, 1 << 29).unwrap();
+            let layout =
+                std::sync::Arc::new(Layout::new(vec![Region::ephemeral(range, COST)]).unwrap());
+            let pool = WindowPool::new(4, 1000);
+            let mut guest = NativeGuest::new(&layout, &pool, Tracker::Trap, GAS);
+            let mut written = 0;
+            let error = loop {
+                match guest.store(at(2 * written), AccessLen::Byte, 1) {
+                    Native::Done { .. } => written += 1,
+                    Native::Host(error) => break error,
+                    other => panic!("{other:?}"),
+                }
+            };
+            assert!(matches!(error, HostError::MappingsShort { .. }), "{error}");
+            assert!(written > 400, "{written}");
+            assert_eq!(guest.end(), GAS - written * COST);
+            guest.space.detach().unwrap();
+            assert_eq!(
+                guest.space.store(at(2 * written), AccessLen::Byte, 1),
+                Ok(COST)
+            );
+            assert_eq!(u64::from(guest.space.private_count()), written + 1);
+            assert!(pool.mappings() < 20, "{}", pool.mappings());
+        },
+    );
+}
+
+#[test]
+fn adjacent_pages_by_trap_do_not_use_up_mappings() {
+    passes("adjacent_pages_by_trap_do_not_use_up_mappings", || {
+        let range = PageRange::from_bytes(DATA, 1 << 24).unwrap();
+        let layout =
+            std::sync::Arc::new(Layout::new(vec![Region::ephemeral(range, COST)]).unwrap());
+        let pool = WindowPool::new(4, 100);
+        let mut guest = NativeGuest::new(&layout, &pool, Tracker::Trap, GAS);
+        for page in 0..1000 {
+            store(&mut guest, page);
+        }
+        assert_eq!(guest.end(), GAS - 1000 * COST);
+    });
+}
+
+#[test]
+fn limits_of_machine_and_engine_are_host_errors_and_are_given_back() {
+    for tracker in [Tracker::Trap, Tracker::Windows] {
+        let engine = std::sync::Arc::new(EngineQuota::new(30));
+        let limits = MemoryLimits {
+            machine_pages: 20,
+            engine: engine.clone(),
+        };
+        let pool = WindowPool::default();
+        let mut guests: Vec<NativeGuest> = (0..2)
+            .map(|_| NativeGuest::with_limits(&mixed_layout(), &pool, tracker, GAS, &limits))
+            .collect();
+        for page in 0..20 {
+            store(&mut guests[0], page);
+        }
+        let refused = guests[0].store(at(20), AccessLen::Byte, 1);
+        assert_eq!(
+            refused,
+            Native::Host(HostError::MachineMemory { limit: 20 })
+        );
+        for page in 0..10 {
+            store(&mut guests[1], page);
+        }
+        let refused = guests[1].store(at(30), AccessLen::Byte, 1);
+        assert_eq!(refused, Native::Host(HostError::EngineMemory { limit: 30 }));
+        assert!(guests[1].space.fork().is_err());
+        assert_eq!(guests[0].end(), GAS - 20 * COST);
+        guests[0].space.reset().unwrap();
+        guests[1].end();
+        assert_eq!(engine.used(), 10);
+        drop(guests);
+        assert_eq!(engine.used(), 0);
+    }
+}
+
+#[test]
+fn idle_machines_commit_little() {
+    passes("idle_machines_commit_little", || {
+        let resident = || {
+            let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+            statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * PAGE_SIZE as u64
+        };
+        let pool = WindowPool::default();
+        let layout = mixed_layout();
+        let make = || {
+            let mut guest = NativeGuest::new(&layout, &pool, Tracker::Windows, GAS);
+            for page in 0..3 {
+                store(&mut guest, page);
+            }
+            guest.end();
+            guest.space.detach().unwrap();
+            guest
+        };
+        let first = make();
+        let before = resident();
+        let machines: Vec<NativeGuest> = (0..500).map(|_| make()).collect();
+        let each = (resident() - before) / machines.len() as u64;
+        assert!(
+            each <= 64 << 10,
+            "{each} bytes for an idle machine with three private pages"
+        );
+        drop(first);
+    });
+}
