@@ -15,6 +15,14 @@ test:
 agree:
     cargo test --release --workspace -- --ignored
 
+# Rewrite the native code of the recompiler's filetests; read the difference like code
+bless:
+    RIVET_BLESS=1 cargo test -p rivet-jit --test filetests
+
+# All benchmarks, with ratios and targets
+bench:
+    cargo bench -p rivet-benches
+
 # Documentation of all crates
 doc:
     RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps
