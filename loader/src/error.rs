@@ -110,7 +110,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// Why [`link`](crate::link) refused an executable.
+/// Why [`link`](fn@crate::link) refused an executable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {

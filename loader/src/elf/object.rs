@@ -142,8 +142,10 @@ impl<'a> Object<'a> {
             // What the segment keeps read-only is read-only, whatever the section would allow.
             section.writable &= check_loaded(section, bytes, &segments)?;
         }
-        let symbols = Symbols::read(&sections_of(&sections, &raw), bytes)?;
-        let relocations = relocations(&sections)?;
+        let table = symbol_table(&sections, &raw)?;
+        let (index, table) = table.map_or((0, None), |(index, table)| (index, Some(table)));
+        let symbols = Symbols::read(table.as_ref(), bytes)?;
+        let relocations = relocations(&sections, index)?;
         Ok(Self {
             entry: header.entry,
             sections,
@@ -170,22 +172,34 @@ pub(super) struct SymbolTable {
     pub(super) strings: (u64, u64),
 }
 
-fn sections_of(sections: &[Section<'_>], raw: &[SectionHeader]) -> Vec<SymbolTable> {
-    let tables = sections
-        .iter()
-        .zip(raw)
-        .filter(|(section, _)| section.kind == sh::SHT_SYMTAB);
-    tables
-        .map(|(section, header)| SymbolTable {
-            offset: header.sh_offset,
-            size: header.sh_size,
-            entry: header.sh_entsize,
-            strings: raw
-                .get(section.link as usize)
-                .filter(|strings| strings.sh_type == sh::SHT_STRTAB)
-                .map_or((0, 0), |strings| (strings.sh_offset, strings.sh_size)),
-        })
-        .collect()
+/// The symbol table: its index, and where it and its names are. Executables have at most one.
+fn symbol_table(
+    sections: &[Section<'_>],
+    raw: &[SectionHeader],
+) -> Result<Option<(usize, SymbolTable)>, LinkError> {
+    let Some(index) = sections.iter().position(|one| one.kind == sh::SHT_SYMTAB) else {
+        return Ok(None);
+    };
+    let (section, header) = (&sections[index], &raw[index]);
+    let strings = raw
+        .get(section.link as usize)
+        .filter(|strings| strings.sh_type == sh::SHT_STRTAB)
+        .ok_or_else(|| bad_index(section.name, "string table", section.link.into()))?;
+    let table = SymbolTable {
+        offset: header.sh_offset,
+        size: header.sh_size,
+        entry: header.sh_entsize,
+        strings: (strings.sh_offset, strings.sh_size),
+    };
+    Ok(Some((index, table)))
+}
+
+fn bad_index(section: &str, what: &'static str, index: u64) -> LinkError {
+    let at = Box::new(Site {
+        section: section.to_owned(),
+        ..Site::default()
+    });
+    LinkError::BadIndex { at, what, index }
 }
 
 fn limit(what: &'static str, found: u64, limit: u64) -> Result<(), LinkError> {
@@ -222,13 +236,12 @@ fn sections<'a>(
     raw: &[SectionHeader],
     names: u64,
 ) -> Result<Vec<Section<'a>>, LinkError> {
-    let names = usize::try_from(names).ok().and_then(|index| raw.get(index));
-    let names = match names {
-        Some(table) if table.sh_type == sh::SHT_STRTAB => {
-            range(bytes, Part::Section, table.sh_offset, table.sh_size)?
-        }
-        _ => &[],
-    };
+    let table = usize::try_from(names)
+        .ok()
+        .and_then(|index| raw.get(index))
+        .filter(|table| table.sh_type == sh::SHT_STRTAB)
+        .ok_or_else(|| bad_index("file header", "string table", names))?;
+    let names = range(bytes, Part::Section, table.sh_offset, table.sh_size)?;
     raw.iter()
         .map(|header| section(bytes, header, name_at(names, header.sh_name)))
         .collect()
@@ -320,7 +333,10 @@ fn check_overlaps(sections: &[Section<'_>]) -> Result<(), LinkError> {
     Ok(())
 }
 
-fn relocations<'a>(sections: &[Section<'a>]) -> Result<Vec<RelocTable<'a>>, LinkError> {
+fn relocations<'a>(
+    sections: &[Section<'a>],
+    symbols: usize,
+) -> Result<Vec<RelocTable<'a>>, LinkError> {
     let mut tables = Vec::new();
     for section in sections
         .iter()
@@ -359,6 +375,10 @@ fn relocations<'a>(sections: &[Section<'a>]) -> Result<Vec<RelocTable<'a>>, Link
                 found: section.size % 24,
                 expected: 24,
             });
+        }
+        if section.link as usize != symbols || symbols == 0 {
+            let (name, index) = (section.name, section.link.into());
+            return Err(bad_index(name, "symbol table", index));
         }
         tables.push(RelocTable {
             target,

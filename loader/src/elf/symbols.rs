@@ -67,8 +67,8 @@ pub(crate) struct Symbols<'a> {
 
 impl<'a> Symbols<'a> {
     /// Reads the one symbol table there may be; none is an empty table.
-    pub(super) fn read(tables: &[SymbolTable], bytes: &'a [u8]) -> Result<Self, LinkError> {
-        let Some(table) = tables.first() else {
+    pub(super) fn read(table: Option<&SymbolTable>, bytes: &'a [u8]) -> Result<Self, LinkError> {
+        let Some(table) = table else {
             return Ok(Self {
                 all: Vec::new(),
                 strings: &[],
