@@ -7,12 +7,12 @@ mod paging_guest;
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
-use paging_guest::{DATA, Guest, Kind, Native, layout};
+use paging_guest::{DATA, Guest, Kind, Native, Read, layout};
 use rivet_paging::*;
 
 const MIB: u64 = 256;
@@ -189,6 +189,35 @@ fn threads(c: &mut Criterion) {
     }
 }
 
+/// Runs a guest that touches a page for every 20 gas and its price, at budgets from nothing to all.
+/// Returns the worst time for a unit of gas, relative to that of traps at the full budget.
+fn worst_budget(layout: &Arc<Layout>, pages: u64, read: Read) -> f64 {
+    const BUDGETS: u64 = 24;
+    let pool = WindowPool::default();
+    let total = pages * (256 + 20) + 512;
+    let mut run = |gas: u64, tracker: Tracker| {
+        let mut guest = Guest::new(layout, &pool, tracker, gas);
+        if read == Read::All {
+            guest.read(DATA, pages);
+        }
+        let time = timed(|| guest.touch_metered(DATA, pages, 20));
+        (time.as_nanos() as f64, (gas - guest.left()) as f64)
+    };
+    let mut best = |gas, tracker| {
+        let runs = (0..5).map(|_| run(gas, tracker));
+        runs.min_by(|a, b| a.0.total_cmp(&b.0)).expect("five runs")
+    };
+    let (idle, _) = best(0, Tracker::Trap);
+    let (time, used) = best(total, Tracker::Trap);
+    let rate = (time - idle) / used;
+    let budgets = (1..=BUDGETS).map(|n| total * n / BUDGETS);
+    let worst = budgets.map(|gas| {
+        let (time, used) = best(gas, Tracker::Windows);
+        (time - idle) / used / rate
+    });
+    worst.fold(0.0, f64::max)
+}
+
 fn merkle(c: &mut Criterion) {
     let pages = PageCount::new(1 << 18).expect("1 GiB fits");
     let mut data = DataCap::new(pages, PageSource::empty()).expect("nothing fits");
@@ -285,6 +314,22 @@ fn table() {
             1.25,
         );
     }
+    let small = layout(Kind::Anonymous, 2000);
+    let worst = worst_budget(&small, 2000, Read::Nothing);
+    line(
+        "time per gas, worst of 24 budgets, Windows / Trap",
+        worst,
+        "x",
+        1.25,
+    );
+    let large = layout(Kind::Anonymous, 1024 * MIB);
+    let worst = worst_budget(&large, 20_000, Read::All);
+    line(
+        "the same after reading 80 MiB of 1 GiB declared",
+        worst,
+        "x",
+        1.25,
+    );
     let one = best("threads/1");
     line(
         "two threads doing the same each / one thread",

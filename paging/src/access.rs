@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::error::{Denied, HostError, PageFault};
-use crate::frame::FrameTable;
+use crate::frame::{FrameTable, PageBytes};
 use crate::layout::{Access, Layout};
 use crate::page::{GuestAddr, PAGE_SIZE, PAGES, PageIndex, PageRange};
 use crate::space::{AddressSpace, Store, pieces};
@@ -158,11 +158,10 @@ impl AddressSpace {
             Store::Software(frames) => {
                 let (charge, pages) = quote(layout, frames, range);
                 held.take(u64::from(pages))?;
-                for page in range
-                    .iter()
-                    .filter(|&p| frames.get(p).is_none())
-                    .collect::<Vec<_>>()
-                {
+                for page in range.iter() {
+                    if frames.get(page).is_some() {
+                        continue;
+                    }
                     let frame = match base.get(&page) {
                         Some(frame) => Arc::clone(frame),
                         None => Arc::new(source_of(layout, page)),
@@ -180,8 +179,26 @@ impl AddressSpace {
     /// The fault of the access rule.
     pub fn load(&self, addr: GuestAddr, len: AccessLen) -> Result<u64, PageFault> {
         let mut bytes = [0; 8];
-        self.read(addr, &mut bytes[..len.bytes() as usize])?;
+        let into = &mut bytes[..len.bytes() as usize];
+        // A private page needs no permission; most loads of most programs find one.
+        if let Some(page) = self.private_frame(addr, len) {
+            into.copy_from_slice(&page[addr.offset()..addr.offset() + into.len()]);
+        } else {
+            self.read(addr, into)?;
+        }
         Ok(u64::from_le_bytes(bytes))
+    }
+
+    /// The frame of the only page of an access, if it is private and in software.
+    fn private_frame(&self, addr: GuestAddr, len: AccessLen) -> Option<&PageBytes> {
+        let Store::Software(frames) = &self.store else {
+            return None;
+        };
+        let inside = addr.offset() + len.bytes() as usize <= PAGE_SIZE;
+        frames
+            .get(addr.page())
+            .filter(|_| inside)
+            .map(|frame| &**frame)
     }
 
     /// Stores the low `len` bytes of `value`, little-endian, and returns the charge.
@@ -189,8 +206,16 @@ impl AddressSpace {
     /// # Errors
     /// As [`access`](Self::access); nothing is written then.
     pub fn store(&mut self, addr: GuestAddr, len: AccessLen, value: u64) -> Result<u64, Denied> {
+        let (bytes, count) = (value.to_le_bytes(), len.bytes() as usize);
+        if addr.offset() + count <= PAGE_SIZE
+            && let Store::Software(frames) = &mut self.store
+            && let Some(page) = frames.get_mut(addr.page())
+        {
+            page[addr.offset()..addr.offset() + count].copy_from_slice(&bytes[..count]);
+            return Ok(0);
+        }
         let granted = self.access(addr, len, Access::Write)?;
-        self.copy_in(addr, &value.to_le_bytes()[..len.bytes() as usize]);
+        self.copy_in(addr, &bytes[..count]);
         Ok(granted.charge)
     }
 

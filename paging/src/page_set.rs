@@ -74,6 +74,9 @@ impl PageSet {
 
     /// Takes everything out.
     pub fn clear(&mut self) {
+        if self.is_empty() {
+            return;
+        }
         for s in 0..SUMMARY {
             while self.summary[s] != 0 {
                 let bit = self.summary[s].trailing_zeros() as usize;
@@ -86,7 +89,7 @@ impl PageSet {
 
     /// The first member at or above `from`.
     pub fn next_member(&self, from: u32) -> Option<PageIndex> {
-        if from >= PAGES {
+        if from >= PAGES || self.is_empty() {
             return None;
         }
         let word = from as usize / 64;

@@ -21,7 +21,6 @@ use crate::ledger::{Ledger, Settle, Tracker};
 use crate::page::{GuestAddr, PAGE_SIZE, PageIndex, PageRange};
 use crate::pool::WindowPool;
 use crate::quota::{Held, MemoryLimits};
-use crate::sys::page_tables;
 use crate::window::{Window, WindowPages, WindowView};
 
 /// What a page holds compared with what its region's source holds.
@@ -79,11 +78,9 @@ impl AddressSpace {
         };
         let mut window = pool.acquire(&self.layout)?;
         // Asked here, because the fault handler must find the answer ready.
-        let possible = match tracker {
-            Tracker::Trap => Ok(()),
-            Tracker::Windows => page_tables().map(|_| ()),
-        };
-        window.ledger.set_tracker(tracker, possible.err());
+        window
+            .ledger
+            .set_tracker(tracker, tracker.available().err());
         for (&page, frame) in &self.base {
             if frames.get(page).is_none() {
                 window.place_base(page, frame)?;

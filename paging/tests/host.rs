@@ -282,6 +282,28 @@ fn the_limit_of_open_files_is_named() {
 }
 
 #[test]
+fn nobody_can_change_or_truncate_a_slab() {
+    passes("nobody_can_change_or_truncate_a_slab", || {
+        let slab = Slab::new(&[7; 2 * PAGE_SIZE]).unwrap().unwrap();
+        let mut found = 0;
+        for entry in std::fs::read_dir("/proc/self/fd").unwrap() {
+            let path = entry.unwrap().path();
+            let target = std::fs::read_link(&path).unwrap_or_default();
+            if !target.to_string_lossy().contains("rivet-slab") {
+                continue;
+            }
+            found += 1;
+            let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+            assert!(file.set_len(0).is_err());
+            assert!(file.set_len(1 << 20).is_err());
+            assert!(std::os::unix::fs::FileExt::write_at(&file, &[1], 0).is_err());
+        }
+        assert_eq!(found, 1);
+        assert_eq!(slab.page(1), Some(&[7; PAGE_SIZE]));
+    });
+}
+
+#[test]
 fn isolated_pages_by_trap_stop_at_the_mapping_limit_and_go_on_in_software() {
     passes(
         "isolated_pages_by_trap_stop_at_the_mapping_limit_and_go_on_in_software",

@@ -9,6 +9,10 @@ use rivet_paging::*;
 
 /// Where the writable region of [`layout`] starts.
 pub(crate) const DATA: u64 = 0x1000_1000;
+/// What the gas register is biased by apart from open pages.
+const SMALL: u64 = 1 << 16;
+/// What a block with one store must find beyond its cost.
+const RESERVE: u64 = 512;
 const PAGE: u64 = PAGE_SIZE as u64;
 
 /// What clean pages come from.
@@ -18,6 +22,15 @@ pub(crate) enum Kind {
     Anonymous,
     /// A memory file, copied on write.
     Slab,
+}
+
+/// What a guest reads before it writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Read {
+    /// Nothing.
+    Nothing,
+    /// Every page.
+    All,
 }
 
 fn content(pages: u64) -> Vec<u8> {
@@ -98,6 +111,36 @@ impl Guest {
         });
         stored.expect("a fault scope");
         self.gas = run.gas;
+    }
+
+    /// Loads a byte of each of `pages` pages from `start` on.
+    pub(crate) fn read(&mut self, start: u64, pages: u64) {
+        for page in 0..pages {
+            let at = GuestAddr::wrapping(start + page * PAGE);
+            std::hint::black_box(self.space.load(at, AccessLen::Byte)).expect("mapped");
+        }
+    }
+
+    /// As [`touch`](Self::touch), one page for each gate of `cost` gas, until the gas is out; then
+    /// ends the run.
+    pub(crate) fn touch_metered(&mut self, start: u64, pages: u64, cost: u64) {
+        for page in 0..pages {
+            let register = self.gas as i64 - (SMALL + self.space.open_charge()) as i64;
+            if register < cost as i64 {
+                self.gas -= self.space.settle(Settle::Close).expect("settles");
+                if self.gas < cost + RESERVE {
+                    break;
+                }
+            }
+            self.gas -= cost;
+            self.touch(start + page * PAGE, 1, 1);
+        }
+        self.end();
+    }
+
+    /// The gas left, exact after the run.
+    pub(crate) const fn left(&self) -> u64 {
+        self.gas
     }
 
     /// Ends the run.

@@ -28,17 +28,32 @@ use crate::layout::{Layout, Region};
 use crate::page::{PAGES, PageIndex, PageRange};
 use crate::page_set::PageSet;
 use crate::quota::Held;
+use crate::sys::page_tables;
 
 use open::Growth;
 
-/// How first writes are found.
+/// How first writes are found. The answer is the same; the time is not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Tracker {
-    /// Every clean page is closed: one trap per first write.
-    #[default]
+    /// Every clean page is closed: one trap per first write, some three times as dear as the write.
     Trap,
-    /// A trap also opens neighbours, which the kernel then copies without a trap.
+    /// A trap also opens neighbours, which the kernel then copies without a trap. Where the kernel
+    /// or the state of the process does not allow that, a machine goes on with traps.
+    #[default]
     Windows,
+}
+
+impl Tracker {
+    /// Whether this process can track so.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub fn available(self) -> Result<(), HostError> {
+        match self {
+            Self::Trap => Ok(()),
+            Self::Windows => page_tables().map(|_| ()),
+        }
+    }
 }
 
 /// What a settle does with open pages that were not written.
