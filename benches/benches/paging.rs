@@ -195,7 +195,7 @@ fn worst_budget(layout: &Arc<Layout>, pages: u64, read: Read) -> f64 {
     const BUDGETS: u64 = 24;
     let pool = WindowPool::default();
     let total = pages * (256 + 20) + 512;
-    let mut run = |gas: u64, tracker: Tracker| {
+    let run = |gas: u64, tracker: Tracker| {
         let mut guest = Guest::new(layout, &pool, tracker, gas);
         if read == Read::All {
             guest.read(DATA, pages);
@@ -203,7 +203,7 @@ fn worst_budget(layout: &Arc<Layout>, pages: u64, read: Read) -> f64 {
         let time = timed(|| guest.touch_metered(DATA, pages, 20));
         (time.as_nanos() as f64, (gas - guest.left()) as f64)
     };
-    let mut best = |gas, tracker| {
+    let best = |gas, tracker| {
         let runs = (0..5).map(|_| run(gas, tracker));
         runs.min_by(|a, b| a.0.total_cmp(&b.0)).expect("five runs")
     };
