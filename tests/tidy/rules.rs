@@ -46,6 +46,7 @@ const MAX_FUNCTION_LINES: usize = 70;
 const LISTS: &[(&str, &str)] = &[
     ("benches/benches/paging.rs", "table"),
     ("interp/tests/common/semantics.rs", "value_x"),
+    ("loader/tests/support/machine.rs", "run"),
     ("jit/tests/instructions.rs", "expected"),
     (
         "jit/tests/operands.rs",
