@@ -52,7 +52,7 @@ guest bcvm-medlow c/bcvm.c -mcmodel=medlow
 guest bcvm-pic c/bcvm.c -fpic
 guest threaded-pic c/threaded.c -fpic
 guest linkage-medlow c/linkage.c -mcmodel=medlow
-guest linkage-pie c/linkage.c -fpie
+guest linkage-pic c/linkage.c -fpic
 guest vcall-medlow c/vcall.c -mcmodel=medlow
 guest vcall-debug c/vcall.c -g
 guest sort-size c/sort.c -Oz

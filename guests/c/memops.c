@@ -19,6 +19,7 @@ GUEST_MAIN(n)
     uint64_t state = 23, sum = 0;
     if (n == 0)
         n = 1;
+    memset(b, 0, sizeof b);
     for (uint64_t round = 0; round < n; round++) {
         for (size_t i = 0; i < sizeof a; i++)
             a[i] = (uint8_t)(1 + guest_random(&state) % 255);

@@ -8,6 +8,12 @@
 #include "stdlib.h"
 #include "string.h"
 
+/* A program may bring its own. */
+#pragma weak printf
+#pragma weak sprintf
+#pragma weak snprintf
+#pragma weak vsnprintf
+
 /* Where characters go: to memory up to a limit, or to a file. */
 typedef struct {
     char *to;

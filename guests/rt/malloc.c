@@ -13,6 +13,13 @@
 #include "stdlib.h"
 #include "string.h"
 
+/* A program may bring its own. */
+#pragma weak malloc
+#pragma weak calloc
+#pragma weak realloc
+#pragma weak aligned_alloc
+#pragma weak free
+
 #define FREE 1
 #define HEADER 16
 #define LISTS 128

@@ -11,6 +11,10 @@
 #undef stdout
 #undef stderr
 
+/* A program may bring its own. */
+#pragma weak puts
+#pragma weak putchar
+
 struct pvm_file {
     int output, failed, ended;
 };

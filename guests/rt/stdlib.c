@@ -9,6 +9,14 @@
 #include "stdlib.h"
 #include "string.h"
 
+/* A program may bring its own. */
+#pragma weak abort
+#pragma weak exit
+#pragma weak atoi
+#pragma weak qsort
+#pragma weak rand
+#pragma weak srand
+
 int errno;
 
 /* exit */

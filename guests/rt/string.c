@@ -3,7 +3,26 @@
  * accesses are cheap on PVM2: every copy and fill goes by words. */
 #include <stddef.h>
 #include <stdint.h>
+#define PVM2_NO_INLINE
 #include "string.h"
+
+/* A program may bring its own. */
+#pragma weak memcpy
+#pragma weak memmove
+#pragma weak memset
+#pragma weak memcmp
+#pragma weak bcmp
+#pragma weak memchr
+#pragma weak strlen
+#pragma weak strnlen
+#pragma weak strcmp
+#pragma weak strncmp
+#pragma weak strcpy
+#pragma weak strncpy
+#pragma weak strcat
+#pragma weak strchr
+#pragma weak strrchr
+#pragma weak strstr
 
 typedef uint64_t __attribute__((aligned(1), may_alias)) word;
 

@@ -32,4 +32,24 @@ char *strtok(char *restrict s, const char *restrict set);
 char *strdup(const char *s);
 char *strerror(int number);
 
+/* A freestanding compiler calls these functions even for a few bytes of known
+ * number, and takes a function that names its builtin for a recursive one. So
+ * each is inlined by way of a second function. Only those three: the others are
+ * no intrinsics, and their builtins would call the inline function again. */
+#if defined(__OPTIMIZE__) && !defined(__cplusplus) && !defined(PVM2_NO_INLINE)
+#define PVM2_INLINE(TYPE, NAME, PARAMETERS, ARGUMENTS)                                \
+    static inline __attribute__((always_inline)) TYPE __pvm_##NAME PARAMETERS         \
+    {                                                                                 \
+        return __builtin_##NAME ARGUMENTS;                                            \
+    }                                                                                 \
+    extern inline __attribute__((gnu_inline, always_inline)) TYPE NAME PARAMETERS     \
+    {                                                                                 \
+        return __pvm_##NAME ARGUMENTS;                                                \
+    }
+PVM2_INLINE(void *, memcpy, (void *restrict to, const void *restrict from, size_t n), (to, from, n))
+PVM2_INLINE(void *, memmove, (void *to, const void *from, size_t n), (to, from, n))
+PVM2_INLINE(void *, memset, (void *to, int value, size_t n), (to, value, n))
+#undef PVM2_INLINE
+#endif
+
 #endif
