@@ -2,14 +2,15 @@
 
 use std::any::Any;
 
-use rivet_isa::{CODE_BASE, Exit, Flow as InstFlow, Gas, Op, PageIndex, Pc, Regs, decode};
+use rivet_isa::{CODE_BASE, Exit, Gas, Op, PageIndex, Pc, Regs, decode};
 use rivet_paging::{Access, AccessLen, AddressSpace, Change, Denied, GuestAddr, HostError, Settle};
 
 use crate::chunk::{Site, SiteKind};
 use crate::context::Context;
 use crate::gate::SMALL_RESERVE;
 use crate::host::{Call, CallKind, Flow, Host};
-use crate::program::{Entry, Program};
+use crate::process;
+use crate::translation::{Entry, Translation};
 
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +49,9 @@ pub enum RunError {
         /// Native address of the instruction.
         address: u64,
     },
+    /// A forked child has no memory for a translation of its own.
+    #[error("no memory below 2 GiB for the dispatch table of a forked process")]
+    NoTable,
     /// Generated code asked for something that its tables do not know.
     #[error("code of chunk {chunk} asked for an unknown service at {address:#x}: report this")]
     UnknownSite {
@@ -69,10 +73,14 @@ pub(crate) const LEAVE: u64 = 0;
 
 /// One run in progress.
 pub(crate) struct Activation<'a, H> {
-    pub(crate) program: &'a Program,
+    pub(crate) translation: &'a Translation,
+    /// The process that the translation belongs to.
+    pub(crate) process: u32,
     pub(crate) memory: &'a mut AddressSpace,
     pub(crate) host: &'a mut H,
     pub(crate) result: Option<Result<Left, RunError>>,
+    /// Where to go on with a translation of its own if the host forked and this is the child.
+    pub(crate) forked_at: Option<Pc>,
     /// A panic of the host, to be continued behind the generated code's frames.
     pub(crate) panic: Option<Box<dyn Any + Send>>,
     /// GS base to be in force while the host runs; `None` if the host does not use it.
@@ -83,6 +91,11 @@ impl Context {
     /// Gas left when every charged page and no open page is paid.
     pub(crate) fn gas_left(&self) -> u64 {
         self.gas.wrapping_add(self.bias) as u64
+    }
+
+    /// The open charges that the bias contains.
+    fn open(&self) -> u64 {
+        self.bias as u64 - SMALL_RESERVE
     }
 
     /// Sets that figure, and the bias that goes with `open` charges.
@@ -116,7 +129,7 @@ impl<H: Host> Activation<'_, H> {
     pub(crate) fn service(&mut self, context: &mut Context) -> u64 {
         let (chunk, address) = (context.chunk, context.site);
         let found = self
-            .program
+            .translation
             .chunk(chunk as usize)
             .and_then(|c| Some((c, c.site(address)?)));
         let Some((chunk, site)) = found else {
@@ -151,7 +164,7 @@ impl<H: Host> Activation<'_, H> {
 
     /// A `jalr` whose table entry is empty. Its link register is not written yet.
     fn jump_indirect(&mut self, regs: &mut Regs, pc: u32) -> u64 {
-        let Some(jump) = decode(self.program.code(), pc as usize) else {
+        let Some(jump) = decode(self.translation.code(), pc as usize) else {
             return self.exit(Exit::Panic, pc);
         };
         let base = regs.get(jump.inst.rs1());
@@ -165,7 +178,7 @@ impl<H: Host> Activation<'_, H> {
 
     /// Goes to the block at `target`, or panics at `from` if there is none.
     fn go_to(&mut self, target: u32, from: u32) -> u64 {
-        match self.program.entry(Pc::new(u64::from(target))) {
+        match self.translation.entry(Pc::new(u64::from(target))) {
             Entry::Native(address) => u64::from(address),
             Entry::Untranslated => self.leave(Ok(Left::Untranslated(Pc::new(u64::from(target))))),
             Entry::NotAStart => self.exit(Exit::Panic, from),
@@ -173,15 +186,13 @@ impl<H: Host> Activation<'_, H> {
     }
 
     /// A call of the guest; `false` to leave.
+    #[inline(always)]
     pub(crate) fn call(&mut self, context: &mut Context, pc: u32) -> bool {
         if let Err(error) = self.settle(context, Settle::Keep) {
             self.leave(Err(error.into()));
             return false;
         }
-        let kind = match decode(self.program.code(), pc as usize).map(|d| d.inst) {
-            Some(inst) if inst.flow() == InstFlow::HostCall => CallKind::Host(inst.imm() as u32),
-            _ => CallKind::Kernel,
-        };
+        let kind = kind_of(self.translation.code(), pc);
         let Some(mut gas) = Gas::new(context.gas_left()) else {
             self.leave(Err(RunError::Gas {
                 gas: context.gas_left() as i64,
@@ -198,8 +209,15 @@ impl<H: Host> Activation<'_, H> {
             memory: &mut *self.memory,
         };
         let flow = self.host.call(call);
-        context.set_gas(gas.value(), self.memory.open_charge());
+        if gas.value() != context.gas_left() || self.memory.open_charge() != context.open() {
+            context.set_gas(gas.value(), self.memory.open_charge());
+        }
         match flow {
+            Flow::Continue if process::id() != self.process => {
+                // A child may not run its parent's code: the parent can reuse the memory.
+                self.forked_at = Some(next_pc);
+                false
+            }
             Flow::Continue => true,
             Flow::Stop(exit, pc) => {
                 self.result = Some(Ok(Left::Exit(exit, pc)));
@@ -211,8 +229,8 @@ impl<H: Host> Activation<'_, H> {
     /// A fault of the host instruction at `context.site`.
     pub(crate) fn fault(&mut self, context: &mut Context) -> u64 {
         let address = context.site;
-        let code = self.program.code();
-        let found = self.program.trap(address);
+        let code = self.translation.code();
+        let found = self.translation.trap(address);
         let found = found.and_then(|pc| Some((pc, access_of(code, pc, &context.regs)?)));
         let Some((pc, (at, len, access))) = found else {
             return self.leave(Err(RunError::StrayFault { address }));
@@ -240,6 +258,23 @@ impl<H: Host> Activation<'_, H> {
                 error,
             })),
         }
+    }
+}
+
+/// Which of the two calls stands at `pc`: their words differ in funct3, and `ecalli` has its
+/// selector in the top twelve bits (ISA §6.13).
+#[inline]
+fn kind_of(code: &[u8], pc: u32) -> CallKind {
+    const FUNCT3: u32 = 7 << 12;
+    const ECALLI: u32 = 2 << 12;
+    let word = code
+        .get(pc as usize..)
+        .and_then(|rest| rest.first_chunk::<4>());
+    let word = word.map_or(0, |bytes| u32::from_le_bytes(*bytes));
+    if word & FUNCT3 == ECALLI {
+        CallKind::Host((word as i32 >> 20) as u32)
+    } else {
+        CallKind::Kernel
     }
 }
 

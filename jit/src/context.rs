@@ -46,8 +46,8 @@ pub(crate) struct Context {
     pub(crate) window: u64,
     /// The activation on the stack of `enter`, of a type only the three services know.
     pub(crate) activation: *mut (),
-    /// Makes the size a multiple of 16.
-    pub(crate) padding: u64,
+    /// Address of this context.
+    pub(crate) own: u64,
 }
 
 /// A service that says where to go on.

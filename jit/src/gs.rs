@@ -1,6 +1,6 @@
 //! The GS base of this thread.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// How the GS base can be read and written on this machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -11,18 +11,28 @@ enum Way {
     SystemCall,
 }
 
+#[inline(always)]
 fn way() -> Way {
-    static WAY: OnceLock<Way> = OnceLock::new();
-    *WAY.get_or_init(|| {
-        const HWCAP2_FSGSBASE: u64 = 1 << 1;
-        // SAFETY: the call only reads the auxiliary vector.
-        let capabilities = unsafe { libc::getauxval(libc::AT_HWCAP2) };
-        if capabilities & HWCAP2_FSGSBASE != 0 {
-            Way::Instructions
-        } else {
-            Way::SystemCall
-        }
-    })
+    static WAY: AtomicU8 = AtomicU8::new(0);
+    match WAY.load(Ordering::Relaxed) {
+        1 => Way::Instructions,
+        2 => Way::SystemCall,
+        _ => find_way(&WAY),
+    }
+}
+
+#[cold]
+fn find_way(way: &AtomicU8) -> Way {
+    const HWCAP2_FSGSBASE: u64 = 1 << 1;
+    // SAFETY: the call only reads the auxiliary vector.
+    let capabilities = unsafe { libc::getauxval(libc::AT_HWCAP2) };
+    if capabilities & HWCAP2_FSGSBASE != 0 {
+        way.store(1, Ordering::Relaxed);
+        Way::Instructions
+    } else {
+        way.store(2, Ordering::Relaxed);
+        Way::SystemCall
+    }
 }
 
 /// The GS base.

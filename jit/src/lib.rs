@@ -44,6 +44,7 @@ mod stubs;
 #[expect(unsafe_code, reason = "door: probing the GS base")]
 mod support;
 mod translate;
+mod translation;
 
 pub use activation::{Left, RunError};
 pub use host::{Call, CallKind, Flow, Host, NoHost};

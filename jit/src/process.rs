@@ -46,3 +46,34 @@ fn name(word: &AtomicU32) -> u32 {
         Err(other) => other,
     }
 }
+
+/// A value that a forked child replaces by one of its own. The parent's stays alive beside it:
+/// the thread that forked may be in the middle of using it.
+#[derive(Debug)]
+pub(crate) struct PerProcess<T> {
+    process: u32,
+    value: T,
+    // Only ever set in a child, so no lock is held in it when a process forks.
+    child: OnceLock<Box<Self>>,
+}
+
+impl<T> PerProcess<T> {
+    /// The value of this process.
+    pub(crate) fn new(value: T) -> Self {
+        Self {
+            process: id(),
+            value,
+            child: OnceLock::new(),
+        }
+    }
+
+    /// The value of the process that asks, made by `make` if it is a child without one.
+    #[inline]
+    pub(crate) fn get(&self, make: impl Fn() -> T) -> &T {
+        let mut node = self;
+        while node.process != id() {
+            node = node.child.get_or_init(|| Box::new(Self::new(make())));
+        }
+        &node.value
+    }
+}

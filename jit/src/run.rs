@@ -11,8 +11,9 @@ use rivet_paging::{
 use crate::activation::{Activation, LEAVE, Left, RunError};
 use crate::context::{CONTEXT_SIZE, Context};
 use crate::host::Host;
-use crate::program::{Entry, Program};
-use crate::{gs, stubs, supported};
+use crate::program::Program;
+use crate::translation::{Entry, Translation};
+use crate::{gs, process, stubs, supported};
 
 const _: () = assert!(
     CONTEXT_SIZE <= rivet_paging::CONTEXT_SIZE,
@@ -34,7 +35,7 @@ pub struct Cpu<'a> {
 
 /// What the fault handler needs, reachable without a lock.
 struct FaultData<'a> {
-    program: &'a Program,
+    translation: &'a Translation,
     context: *mut Context,
 }
 
@@ -57,64 +58,90 @@ impl Program {
     ) -> Result<Left, RunError> {
         supported()?;
         let window = memory.window().ok_or(RunError::NoWindow)?;
-        let target = match self.entry(pc) {
-            Entry::Native(address) => u64::from(address),
-            Entry::Untranslated => return Ok(Left::Untranslated(pc)),
-            Entry::NotAStart => return Ok(Left::Exit(Exit::Panic, pc)),
-        };
-        let host_gs = gs::get();
-        let mut activation = Activation {
-            program: self,
-            memory,
-            host,
-            result: None,
-            panic: None,
-            host_gs: (host_gs != 0).then_some(host_gs),
-        };
-        let mut frame = self.frame::<H>(&cpu, window);
-        frame.set_gas(cpu.gas.value(), activation.memory.open_charge());
-        frame.activation = (&raw mut activation).cast();
+        let Cpu { regs, gas } = cpu;
+        let mut pc = pc;
+        loop {
+            let translation = self.translation().ok_or(RunError::NoTable)?;
+            let entry = match translation.entry(pc) {
+                Entry::Native(address) => u64::from(address),
+                Entry::Untranslated => return Ok(Left::Untranslated(pc)),
+                Entry::NotAStart => return Ok(Left::Exit(Exit::Panic, pc)),
+            };
+            let host_gs = gs::get();
+            let mut activation = Activation {
+                translation,
+                process: process::id(),
+                memory,
+                host,
+                result: None,
+                forked_at: None,
+                panic: None,
+                host_gs: (host_gs != 0).then_some(host_gs),
+            };
+            let cpu = Cpu { regs, gas };
+            match activation.run(cpu, window, entry, host_gs)? {
+                Some(left) => return Ok(left),
+                None => pc = activation.forked_at.unwrap_or(pc),
+            }
+        }
+    }
+}
+
+impl<H: Host> Activation<'_, H> {
+    /// Enters generated code at a native address. `None`: the process forked, go on elsewhere.
+    fn run(
+        &mut self,
+        cpu: Cpu<'_>,
+        window: WindowView,
+        entry: u64,
+        host_gs: u64,
+    ) -> Result<Option<Left>, RunError> {
+        let mut frame = self.frame(&cpu, window);
         let context = context_of(window);
         // SAFETY: the window's context bytes are writable and belong to whoever borrows the
         // memory, which is this activation.
         unsafe { context.write(frame) };
-        // SAFETY: the context is filled in below the window's base; the program is borrowed, so
-        // its code stays; the activation outlives the call.
-        let entered = unsafe { self.guarded(window, context, target, host_gs) };
+        // SAFETY: the context is filled in below the window's base; the translation is borrowed,
+        // so its code stays; the activation outlives the call.
+        let entered = unsafe { self.guarded(window, context, entry, host_gs) };
         // SAFETY: generated code has left; the context is this activation's alone.
-        let mut frame = unsafe { context.read() };
-        let settled = activation.settle(&mut frame, Settle::Close);
+        frame = unsafe { context.read() };
+        let settled = self.settle(&mut frame, Settle::Close);
         *cpu.regs = frame.regs;
-        if let Some(gas) = Gas::new(frame.gas_left()) {
+        let gas = Gas::new(frame.gas_left());
+        if let Some(gas) = gas {
             *cpu.gas = gas;
         }
-        if let Some(panic) = activation.panic {
+        if let Some(panic) = self.panic.take() {
             resume_unwind(panic);
         }
         entered?;
         settled?;
+        if gas.is_none() {
+            return Err(RunError::Gas {
+                gas: frame.gas_left() as i64,
+            });
+        }
         let nothing = RunError::UnknownSite {
             chunk: frame.chunk,
             address: frame.site,
         };
-        let left = activation.result.unwrap_or(Err(nothing))?;
-        match Gas::new(frame.gas_left()) {
-            Some(_) => Ok(left),
-            None => Err(RunError::Gas {
-                gas: frame.gas_left() as i64,
-            }),
+        match self.result.take() {
+            Some(result) => result.map(Some),
+            None if self.forked_at.is_some() => Ok(None),
+            None => Err(nothing),
         }
     }
 
-    fn frame<H: Host>(&self, cpu: &Cpu<'_>, window: WindowView) -> Context {
-        Context {
+    fn frame(&mut self, cpu: &Cpu<'_>, window: WindowView) -> Context {
+        let mut frame = Context {
             regs: *cpu.regs,
             gas: 0,
             bias: 0,
             aside: [0; 4],
             service_stub: stubs::service as *const () as u64,
             call_stub: stubs::call as *const () as u64,
-            clamp: self.clamp(),
+            clamp: self.translation.clamp(),
             service: service::<H>,
             call: call::<H>,
             fault: fault::<H>,
@@ -124,9 +151,11 @@ impl Program {
             site: 0,
             chunk: 0,
             window: window.base().expose_provenance() as u64,
-            activation: std::ptr::null_mut(),
-            padding: 0,
-        }
+            activation: std::ptr::from_mut(self).cast(),
+            own: context_of(window).expose_provenance() as u64,
+        };
+        frame.set_gas(cpu.gas.value(), self.memory.open_charge());
+        frame
     }
 
     /// Enters generated code with its faults going to the fault stub.
@@ -141,7 +170,7 @@ impl Program {
         host_gs: u64,
     ) -> Result<(), RunError> {
         let data = FaultData {
-            program: self,
+            translation: self.translation,
             context,
         };
         let code = HostAddr::new(0)..HostAddr::new(CODE_END);
@@ -173,7 +202,7 @@ unsafe extern "C" fn on_fault(data: *mut c_void, frame: &mut FaultFrame) -> Faul
     // SAFETY: `guarded` passed its data, which lives as long as the scope.
     let data = unsafe { &*data.cast::<FaultData<'_>>() };
     let pc = frame.pc().value() as u64;
-    if !data.program.owns(pc) {
+    if !data.translation.owns(pc) {
         return FaultAction::NotOurs;
     }
     // SAFETY: the context is alive, and the interrupted generated code uses this field only

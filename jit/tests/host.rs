@@ -253,7 +253,7 @@ fn many_threads_run_one_program_with_faults_calls_and_nested_runs() {
 fn a_machine_without_a_window_is_refused() {
     let code = asm("trap");
     let mut memory = memory(&code);
-    memory.detach();
+    memory.detach().unwrap();
     let (mut regs, mut gas) = (Regs::default(), Gas::MAX);
     let cpu = Cpu {
         regs: &mut regs,

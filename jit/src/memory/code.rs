@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ranges::{Range, Ranges};
 use super::sys::{self, LowMapping, MemoryError};
+use crate::process::{self, PerProcess};
 use crate::translate::Translator;
 
 /// Code is placed at multiples of this, which is what loop heads are aligned to.
@@ -35,6 +36,14 @@ impl Default for CodeCacheConfig {
 #[derive(Debug)]
 pub struct CodeCache {
     config: CodeCacheConfig,
+    pool: PerProcess<Arc<Pool>>,
+}
+
+/// The code memory of one process: a forked child must not write into its parent's, because the
+/// files behind it are shared.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    limit: u64,
     segments: Mutex<Vec<Segment>>,
     /// Working memory of translations that are not running now.
     translators: Mutex<Vec<Translator>>,
@@ -54,7 +63,7 @@ struct Segment {
 /// A published piece of code; the space returns to the pool when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Code {
-    cache: Arc<CodeCache>,
+    pool: Arc<Pool>,
     segment: usize,
     range: Range,
     address: u32,
@@ -64,32 +73,39 @@ pub(crate) struct Code {
 impl CodeCache {
     /// A pool with these limits.
     pub fn new(config: CodeCacheConfig) -> Arc<Self> {
-        let (segments, translators) = (Mutex::default(), Mutex::default());
-        Arc::new(Self {
-            config,
-            segments,
-            translators,
-            process: crate::process::id(),
-        })
+        let pool = PerProcess::new(Pool::new(config.limit));
+        Arc::new(Self { config, pool })
     }
 
     /// Bytes of address space taken for code so far.
     pub fn reserved_bytes(&self) -> u64 {
-        self.lock()
+        self.pool()
+            .lock()
             .iter()
             .map(|segment| u64::from(segment.len))
             .sum()
     }
 
-    /// Whether this process made the pool. A forked child must not write into it: the files
-    /// behind it are shared with the parent.
-    pub(crate) fn is_own(&self) -> bool {
-        self.process == crate::process::id()
-    }
-
     /// The limits this pool was made with.
     pub fn config(&self) -> CodeCacheConfig {
         self.config
+    }
+
+    /// The code memory of this process.
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        self.pool.get(|| Pool::new(self.config.limit))
+    }
+}
+
+impl Pool {
+    fn new(limit: u64) -> Arc<Self> {
+        let (segments, translators) = (Mutex::default(), Mutex::default());
+        Arc::new(Self {
+            limit,
+            segments,
+            translators,
+            process: process::id(),
+        })
     }
 
     /// Working memory for one translation.
@@ -134,7 +150,7 @@ impl CodeCache {
         };
         // From here on the range is given back whatever happens.
         let code = Code {
-            cache: Arc::clone(self),
+            pool: Arc::clone(self),
             segment,
             range,
             address,
@@ -174,8 +190,8 @@ impl CodeCache {
         let used: u64 = segments.iter().map(|segment| u64::from(segment.len)).sum();
         let doubled = FIRST_SEGMENT << segments.len().min(8);
         let len = doubled.min(LAST_SEGMENT).max(wanted.next_multiple_of(4096));
-        if used + u64::from(len) > self.config.limit {
-            let limit = self.config.limit;
+        if used + u64::from(len) > self.limit {
+            let limit = self.limit;
             return Err(MemoryError::Limit {
                 limit,
                 wanted: u64::from(wanted),
@@ -208,7 +224,7 @@ impl Code {
 
     /// A copy of the code.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let segments = self.cache.lock();
+        let segments = self.pool.lock();
         let mut bytes = vec![0; self.len as usize];
         // A file in memory cannot fail to be read where it was written.
         let read = sys::read_back(&segments[self.segment].file, &mut bytes, self.range.start);
@@ -224,8 +240,9 @@ impl Code {
 
 impl Drop for Code {
     fn drop(&mut self) {
-        if self.cache.is_own() {
-            self.cache.lock()[self.segment].quarantine.put(self.range);
+        // In a forked child the space is not ours to give away.
+        if self.pool.process == process::id() {
+            self.pool.lock()[self.segment].quarantine.put(self.range);
         }
     }
 }

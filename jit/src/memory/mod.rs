@@ -17,7 +17,7 @@ mod ranges;
 mod sys;
 mod table;
 
-pub(crate) use code::Code;
+pub(crate) use code::{Code, Pool};
 pub use code::{CodeCache, CodeCacheConfig};
 pub use sys::MemoryError;
 pub(crate) use table::Table;

@@ -1,0 +1,197 @@
+//! What is translated of a program so far, in one process.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rivet_isa::Pc;
+
+use crate::chunk::Chunk;
+use crate::lower::Constants;
+use crate::memory::{MemoryError, Pool, Table};
+use crate::program::{NativeChunk, Source, Totals};
+use crate::translate::{CHUNK_SHIFT, Request, TooLarge, Translator};
+
+/// Native bytes a chunk may take for each guest byte, and in any case.
+const CHUNK_RATIO: usize = 40;
+const CHUNK_FLOOR: usize = 16 << 10;
+
+/// Native bytes a program may take for each guest byte, and in any case. Past it, chunks that
+/// are not translated yet are left to the interpreter.
+const PROGRAM_RATIO: u64 = 8;
+const PROGRAM_FLOOR: u64 = 4 << 20;
+
+/// Where a transfer to an offset leads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Entry {
+    /// To this native address.
+    Native(u32),
+    /// To a block that the interpreter has to run.
+    Untranslated,
+    /// Nowhere.
+    NotAStart,
+}
+
+/// What became of a chunk; `None`: it was too large or memory ran out.
+type Outcome = Option<Box<Chunk>>;
+
+/// The dispatch table, the chunks translated so far, and what they cost.
+#[derive(Debug)]
+pub(crate) struct Translation {
+    source: Arc<Source>,
+    pool: Arc<Pool>,
+    table: Table,
+    chunks: Box<[OnceLock<Outcome>]>,
+    totals: Mutex<Totals>,
+}
+
+impl Translation {
+    /// Nothing translated yet.
+    pub(crate) fn new(source: &Arc<Source>, pool: &Arc<Pool>) -> Result<Self, MemoryError> {
+        let len = source.code.len();
+        let table = Table::new(len as u32)?;
+        let chunks = (0..len.div_ceil(1 << CHUNK_SHIFT))
+            .map(|_| OnceLock::new())
+            .collect();
+        let (source, pool) = (Arc::clone(source), Arc::clone(pool));
+        Ok(Self {
+            source,
+            pool,
+            table,
+            chunks,
+            totals: Mutex::default(),
+        })
+    }
+
+    /// The code.
+    pub(crate) fn code(&self) -> &[u8] {
+        &self.source.code
+    }
+
+    /// What translation has cost so far.
+    pub(crate) fn totals(&self) -> Totals {
+        *self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is translated so far, for tools: one item per chunk, ascending.
+    pub(crate) fn native(&self) -> impl Iterator<Item = NativeChunk> + '_ {
+        let numbers = 0..self.chunks.len();
+        numbers.filter_map(|number| {
+            let chunk = self.chunk(number)?;
+            let first = (number as u64) << CHUNK_SHIFT;
+            let starts = self.source.starts.from(Pc::new(first));
+            let starts = starts.take_while(|pc| pc.value() < first + (1 << CHUNK_SHIFT));
+            let blocks = starts.filter_map(|pc| {
+                let address = self.table.get(pc.value() as u32)?;
+                Some((pc, address - chunk.code.address()))
+            });
+            Some(NativeChunk {
+                address: u64::from(chunk.code.address()),
+                blocks: blocks.collect(),
+                cold: chunk.tables.cold,
+                code: chunk.code.bytes(),
+                table: u64::from(self.table.address()),
+            })
+        })
+    }
+
+    /// Index of the dispatch table's entry that stands for everything outside the code.
+    pub(crate) fn clamp(&self) -> u64 {
+        u64::from(self.table.limit())
+    }
+
+    /// A translated chunk.
+    pub(crate) fn chunk(&self, number: usize) -> Option<&Chunk> {
+        self.chunks.get(number)?.get()?.as_deref()
+    }
+
+    /// The guest instruction whose access is at native address `address`.
+    pub(crate) fn trap(&self, address: u64) -> Option<u32> {
+        let mut chunks = self
+            .chunks
+            .iter()
+            .filter_map(|chunk| chunk.get()?.as_deref());
+        chunks
+            .find(|chunk| chunk.code.contains(address))?
+            .trap(address)
+    }
+
+    /// Whether a native address lies in the program's code. Takes no lock.
+    pub(crate) fn owns(&self, address: u64) -> bool {
+        let mut chunks = self
+            .chunks
+            .iter()
+            .filter_map(|chunk| chunk.get()?.as_deref());
+        chunks.any(|chunk| chunk.code.contains(address))
+    }
+
+    /// Where a transfer to `pc` leads, translating its chunk if that has not happened yet.
+    pub(crate) fn entry(&self, pc: Pc) -> Entry {
+        let Some(offset) = u32::try_from(pc.value())
+            .ok()
+            .filter(|_| self.source.starts.contains(pc))
+        else {
+            return Entry::NotAStart;
+        };
+        if let Some(address) = self.table.get(offset) {
+            return Entry::Native(address);
+        }
+        let number = offset >> CHUNK_SHIFT;
+        let Some(chunk) = self.chunks.get(number as usize) else {
+            return Entry::NotAStart;
+        };
+        chunk.get_or_init(|| self.translate(number));
+        self.table
+            .get(offset)
+            .map_or(Entry::Untranslated, Entry::Native)
+    }
+
+    /// Translates a chunk and publishes its blocks.
+    fn translate(&self, number: u32) -> Outcome {
+        let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = std::time::Instant::now();
+        let guest =
+            (self.source.code.len() - ((number as usize) << CHUNK_SHIFT)).min(1 << CHUNK_SHIFT);
+        let budget = PROGRAM_FLOOR + PROGRAM_RATIO * self.source.code.len() as u64;
+        let left = budget.saturating_sub(totals.native_bytes) as usize;
+        let limit = (CHUNK_FLOOR + CHUNK_RATIO * guest).min(left);
+        let native = |pc| self.table.get(pc);
+        let request = Request {
+            code: &self.source.code,
+            starts: &self.source.starts,
+            chunk: number,
+            costs: self.source.costs,
+            constants: Constants {
+                table: self.table.address(),
+                limit: self.table.limit(),
+            },
+            native: &native,
+            limit,
+        };
+        let mut translator = self.pool.translator();
+        let chunk = translator
+            .translate(&request)
+            .and_then(|()| self.publish(&mut translator));
+        self.pool.give_back(translator);
+        totals.nanoseconds += begin.elapsed().as_nanos() as u64;
+        match &chunk {
+            Ok(chunk) => {
+                totals.guest_bytes += u64::from(chunk.tables.guest_bytes);
+                totals.instructions += u64::from(chunk.tables.instructions);
+                totals.native_bytes += u64::from(chunk.code.len());
+            }
+            Err(TooLarge) => totals.refused_chunks += 1,
+        }
+        chunk.ok()
+    }
+
+    fn publish(&self, translator: &mut Translator) -> Result<Box<Chunk>, TooLarge> {
+        let tables = translator.tables();
+        let code = self
+            .pool
+            .publish(translator.len(), |address| translator.finish(address));
+        let code = code.map_err(|_| TooLarge)?;
+        for (pc, offset) in translator.entries() {
+            self.table.set(*pc, code.address() + offset);
+        }
+        Ok(Box::new(Chunk { code, tables }))
+    }
+}
