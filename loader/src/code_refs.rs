@@ -14,6 +14,7 @@
 
 use rivet_isa::{Format, Len, Op, Reg};
 
+use crate::bare_calls;
 use crate::branches::{Branch, branches};
 use crate::elf::reloc::{Action, Reloc};
 use crate::elf::symbols::Home;
@@ -72,6 +73,8 @@ pub(crate) struct CodeRefs {
     pub(crate) got: Vec<GotSlot>,
     /// A set of `note` bits for each instruction.
     pub(crate) notes: Vec<u8>,
+    /// The jumps of calls without relocation; nothing else may enter there.
+    pub(crate) bare_calls: Vec<u32>,
 }
 
 impl CodeRefs {
@@ -88,12 +91,20 @@ impl CodeRefs {
         search.relocations()?;
         let got = search.pair()?;
         let branches = branches(program, &mut search.direct)?;
-        let Search { fixes, notes, .. } = search;
+        let Search {
+            mut fixes, notes, ..
+        } = search;
+        let mut bare = bare_calls::find(program, &fixes);
+        let bare_calls = bare.iter().skip(1).step_by(2).map(|&(jump, _)| jump);
+        let bare_calls = bare_calls.collect();
+        fixes.append(&mut bare);
+        fixes.sort_by_key(|&(inst, _)| inst);
         Ok(Self {
             fixes,
             branches,
             got,
             notes,
+            bare_calls,
         })
     }
 

@@ -14,7 +14,7 @@
 //! Tables of absolute addresses and tables of distances from the table itself are not affected:
 //! their labels lie in another section than the table, so assemblers cannot fold them. Code of a
 //! `-mno-relax` object that takes the address of its own section has an `auipc` without
-//! relocation, which is refused before this.
+//! relocation, which is refused before this unless it is a call (`bare_calls.rs`).
 
 use rivet_isa::{Flow, Inst, Op, Reg};
 

@@ -211,7 +211,13 @@ fn starts(
             _ => {}
         }
     }
-    Ok(starts)
+    match refs.bare_calls.iter().find(|&&jump| starts[jump as usize]) {
+        Some(&jump) => {
+            let at = Box::new(program.inst_site(jump - 1));
+            Err(LinkError::AuipcWithoutRelocation { at })
+        }
+        None => Ok(starts),
+    }
 }
 
 /// Refuses absolute symbols for memory that moves.

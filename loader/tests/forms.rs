@@ -276,6 +276,39 @@ fn absolute_parts_and_calls_follow_functions() {
 }
 
 #[test]
+fn calls_that_the_assembler_resolved_follow_the_code() {
+    // Counts a0 down through a call of itself without relocation, and adds up in a1; the no-op
+    // makes the callee need a fallthrough, and the branch another one inside.
+    let text = "c.nop\nadd a1, a1, a0\naddi a0, a0, -1\nc.beqz a0, 18\nadd a2, zero, ra\n\
+                auipc ra, 0\njalr ra, -14(ra)\nc.nop\nc.nop\nadd a0, zero, a1\necalli 0\n";
+    let mut elf = Elf::new(asm(text));
+    let data = elf.section(".data", WRITE, DATA, vec![0; 8]);
+    elf.sections[1].bytes.copy_from_slice(&DATA.to_le_bytes());
+    let own = elf.symbol("own", OBJECT, data, DATA);
+    elf.reloc(2, DATA, R_64, own, 0);
+    let linked = linked(&elf);
+    assert_eq!(linked.report.fallthroughs, 2);
+    assert_eq!(run(&linked, 10), (End::Call(0), 55));
+    // Through a register that lives on, or with an entry between the two, it is refused.
+    let refused = |changes: &[(usize, &str)]| {
+        let mut elf = elf.clone();
+        for &(at, text) in changes {
+            let bytes = asm(text);
+            elf.sections[0].bytes[at..at + bytes.len()].copy_from_slice(&bytes);
+        }
+        link(&elf.build(), &LinkOptions::default())
+            .unwrap_err()
+            .code()
+    };
+    let other = [(16, "auipc a0, 0\n"), (20, "jalr ra, -14(a0)\n")];
+    assert_eq!(refused(&other), "auipc-without-relocation");
+    assert_eq!(
+        refused(&[(10, "c.beqz a0, 10\n")]),
+        "auipc-without-relocation"
+    );
+}
+
+#[test]
 fn got_slots_hold_moved_addresses_and_missing_weak_symbols_stay_null() {
     let slot = DATA + 8;
     let (high, low) = parts(slot - TEXT);
