@@ -76,6 +76,6 @@ pub use pool::WindowPool;
 pub use quota::{EngineQuota, MemoryLimits};
 pub use slab::{MAX_EXTENTS, PageSource, Slab};
 pub use space::{AddressSpace, PageClass};
-#[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
+#[cfg(has_windows)]
 pub use sys::signals::{FaultAction, FaultFrame, FaultHandler, FaultScope, FaultSignal, HostReg};
 pub use window::{CONTEXT_SIZE, GUARD_SIZE, WindowView};

@@ -1,4 +1,5 @@
 //! Software tracking, traps, windows and the rules of the specification agree on everything.
+#![cfg(has_windows)]
 
 mod common;
 

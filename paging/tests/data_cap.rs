@@ -1,8 +1,8 @@
 //! Data capabilities against a plain vector of bytes, and the vectors of `kernel-abi.md` §3.8.
 
-mod common;
+mod random;
 
-use common::Random;
+use random::Random;
 use rivet_paging::*;
 use sha2::{Digest, Sha256};
 

@@ -1,6 +1,7 @@
 //! Hosts that lock, merge, limit or fork: gas stays exact or the host is told, never anything else.
 //!
 //! Every test runs its body in a child process, because all of this is state of a process.
+#![cfg(has_windows)]
 #![allow(unsafe_code, reason = "tests change the state of their process")]
 
 mod child;

@@ -1,4 +1,5 @@
 //! A window that was used, by whomever and however it ended, is as good as a new one.
+#![cfg(has_windows)]
 #![allow(unsafe_code, reason = "tests poison the context of a window")]
 
 mod common;

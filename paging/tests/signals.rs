@@ -2,6 +2,7 @@
 //!
 //! Every test runs its body in a child process (this executable again, one test only), because
 //! handlers, masks and limits belong to a process.
+#![cfg(has_windows)]
 #![allow(
     unsafe_code,
     reason = "tests install signal handlers and run real faults"

@@ -28,10 +28,10 @@ impl SlabFile {
     }
 }
 
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64", not(miri))))]
+#[cfg(not(has_windows))]
 pub(crate) use absent::{Reservation, page_tables, refuse_process_merging, thread_faults};
 
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64", not(miri))))]
+#[cfg(not(has_windows))]
 mod absent {
     use std::ptr::NonNull;
 

@@ -5,25 +5,25 @@
 //! it has no windows, so all machines run in software. Nothing outside this folder is unsafe,
 //! apart from the promises a caller of `fault::FaultScope` makes.
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
+#[cfg(has_windows)]
 mod linux;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
+#[cfg(has_windows)]
 pub(crate) use linux::{Reservation, SlabFile};
-#[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
+#[cfg(has_windows)]
 pub(crate) mod signals;
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
+#[cfg(has_windows)]
 mod page_tables;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
+#[cfg(has_windows)]
 pub(crate) use page_tables::{page_tables, refuse_process_merging, thread_faults};
 
-#[cfg(any(test, not(all(target_os = "linux", target_arch = "x86_64", not(miri)))))]
+#[cfg(any(test, not(has_windows)))]
 mod fake;
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64", not(miri))))]
+#[cfg(not(has_windows))]
 pub(crate) use fake::{Reservation, SlabFile, page_tables, refuse_process_merging, thread_faults};
 
 mod inject;
-#[cfg(test)]
+#[cfg(all(test, has_windows))]
 pub(crate) use inject::fail_at;
 pub(crate) use inject::gate;
 
@@ -38,5 +38,5 @@ pub(crate) enum Protection {
     ReadWrite,
 }
 
-#[cfg(test)]
+#[cfg(all(test, has_windows))]
 mod tests;

@@ -11,25 +11,13 @@ use std::sync::Arc;
 
 use rivet_paging::*;
 
+#[path = "../random/mod.rs"]
+mod random;
+pub(crate) use random::Random;
+
 pub(crate) const COST: u64 = 256;
 /// What the gas register is biased by apart from open pages.
 pub(crate) const SMALL: u64 = 1 << 16;
-
-/// xorshift64*.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
-    }
-}
 
 pub(crate) fn pages(start: u64, count: u64) -> PageRange {
     PageRange::from_bytes(start, count * PAGE_SIZE as u64).unwrap()
