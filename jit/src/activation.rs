@@ -5,7 +5,7 @@ use std::any::Any;
 use rivet_isa::{CODE_BASE, Exit, Gas, Op, PageIndex, Pc, Regs, decode};
 use rivet_paging::{Access, AccessLen, AddressSpace, Change, Denied, GuestAddr, HostError, Settle};
 
-use crate::chunk::{Site, SiteKind};
+use crate::chunk::{Site, SiteKind, Trap};
 use crate::context::Context;
 use crate::gate::SMALL_RESERVE;
 use crate::host::{Call, CallKind, Flow, Host};
@@ -230,35 +230,54 @@ impl<H: Host> Activation<'_, H> {
     pub(crate) fn fault(&mut self, context: &mut Context) -> u64 {
         let address = context.site;
         let code = self.translation.code();
-        let found = self.translation.trap(address);
-        let found = found.and_then(|pc| Some((pc, access_of(code, pc, &context.regs)?)));
-        let Some((pc, (at, len, access))) = found else {
+        let Some(trap) = self.translation.trap(address) else {
+            return self.leave(Err(RunError::StrayFault { address }));
+        };
+        let before = registers_before(code, trap, &context.regs);
+        let Some((at, len, access)) = access_of(code, trap.pc, &before) else {
             return self.leave(Err(RunError::StrayFault { address }));
         };
         let gas = context.gas_left();
-        let granted = self.memory.access_opening(at, len, access, gas);
-        match granted {
+        let error = match self.memory.access_opening(at, len, access, gas) {
             Ok(granted) if granted.change != Change::Nothing => {
                 context.set_gas(gas.wrapping_sub(granted.charge), self.memory.open_charge());
-                address
+                return address;
             }
-            Ok(_) => {
-                let error = HostError::Unexplained { page: at.page() };
-                self.leave(Err(RunError::Access {
-                    pc: Pc::new(u64::from(pc)),
-                    error,
-                }))
+            Ok(_) => HostError::Unexplained { page: at.page() },
+            Err(Denied::Host(error)) => error,
+            Err(Denied::Fault(fault)) => {
+                context.regs = before;
+                return match PageIndex::new(fault.page.value()) {
+                    Some(page) => self.exit(Exit::PageFault { page }, trap.pc),
+                    None => self.leave(Err(RunError::StrayFault { address })),
+                };
             }
-            Err(Denied::Fault(fault)) => match PageIndex::new(fault.page.value()) {
-                Some(page) => self.exit(Exit::PageFault { page }, pc),
-                None => self.leave(Err(RunError::StrayFault { address })),
-            },
-            Err(Denied::Host(error)) => self.leave(Err(RunError::Access {
-                pc: Pc::new(u64::from(pc)),
-                error,
-            })),
-        }
+        };
+        context.regs = before;
+        self.leave(Err(RunError::Access {
+            pc: Pc::new(u64::from(trap.pc)),
+            error,
+        }))
     }
+}
+
+/// The registers in front of the guest instruction of a trap, from those at the host instruction.
+fn registers_before(code: &[u8], trap: Trap, regs: &Regs) -> Regs {
+    let mut before = *regs;
+    if trap.first == trap.pc {
+        return before;
+    }
+    if let Some(add) = decode(code, trap.first as usize).map(|d| d.inst) {
+        let (a, b) = (regs.get(add.rs1()), regs.get(add.rs2()));
+        let scale = match add.op() {
+            Op::Sh1add => 1,
+            Op::Sh2add => 2,
+            Op::Sh3add => 3,
+            _ => 0,
+        };
+        before.set(add.rd(), (a << scale).wrapping_add(b));
+    }
+    before
 }
 
 /// Which of the two calls stands at `pc`: their words differ in funct3, and `ecalli` has its

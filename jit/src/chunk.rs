@@ -65,6 +65,9 @@ pub(crate) struct Trap {
     pub(crate) native: u32,
     /// Offset of its guest instruction.
     pub(crate) pc: u32,
+    /// Offset of the first guest instruction that the host instruction stands for: if it is not
+    /// `pc`, the address computation there is still to be done when the access faults.
+    pub(crate) first: u32,
 }
 
 /// The side tables of a chunk.
@@ -97,14 +100,14 @@ impl Chunk {
         self.tables.sites.get(index as usize).copied()
     }
 
-    /// Code offset of the guest instruction whose access is at native address `address`.
-    pub(crate) fn trap(&self, address: u64) -> Option<u32> {
+    /// The guest access at native address `address`.
+    pub(crate) fn trap(&self, address: u64) -> Option<Trap> {
         let offset = u32::try_from(address.checked_sub(u64::from(self.code.address()))?).ok()?;
         let traps = &self.tables.traps;
         let found = traps
             .binary_search_by_key(&offset, |trap| trap.native)
             .ok()?;
-        Some(traps[found].pc)
+        Some(traps[found])
     }
 
     /// Native address of the code at `offset` of this chunk.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rivet_isa::Pc;
 
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, Trap};
 use crate::lower::Constants;
 use crate::memory::{MemoryError, Pool, Table};
 use crate::program::{NativeChunk, Source, Totals};
@@ -103,8 +103,8 @@ impl Translation {
         self.chunks.get(number)?.get()?.as_deref()
     }
 
-    /// The guest instruction whose access is at native address `address`.
-    pub(crate) fn trap(&self, address: u64) -> Option<u32> {
+    /// The guest access at native address `address`.
+    pub(crate) fn trap(&self, address: u64) -> Option<Trap> {
         let mut chunks = self
             .chunks
             .iter()

@@ -285,3 +285,47 @@ fn work_before_a_fault_is_kept_and_work_behind_it_is_not_done() {
     after.set(Reg::new(3).unwrap(), (1 << 63) + 6);
     assert_eq!((ended.left, ended.regs), (fault(3, 20), after));
 }
+
+#[test]
+fn an_address_sum_folded_into_a_load_is_there_when_the_load_faults() {
+    let sums = [
+        (Op::Add, 0),
+        (Op::Sh1add, 1),
+        (Op::Sh2add, 2),
+        (Op::Sh3add, 3),
+    ];
+    for (add, scale) in sums {
+        for (load, _) in LOADS {
+            for (rd, rs1, rs2) in [
+                (10, 11, 12),
+                (10, 10, 12),
+                (10, 11, 10),
+                (9, 9, 9),
+                (1, 2, 7),
+            ] {
+                let reg = |n| Reg::new(n).unwrap();
+                let (rd, rs1, rs2) = (reg(rd), reg(rs1), reg(rs2));
+                for base in [DATA_BASE + DATA_LEN, DATA_BASE + DATA_LEN - 8, 1 << 63] {
+                    let code = bytes([
+                        Inst::from_parts(add, rd, rs1, rs2, 0),
+                        Inst::from_parts(load, rd, rd, Reg::ZERO, 0),
+                        Inst::trap(rivet_isa::N),
+                    ]);
+                    let mut before = regs(rs1, 3 << 32, rs2, base);
+                    before.set(
+                        rs2,
+                        base.wrapping_sub(if rs1 == rs2 { 0 } else { 3 << (32 + scale) }),
+                    );
+                    let sum = (before.get(rs1) << scale).wrapping_add(before.get(rs2));
+                    let mut memory = memory(&[]);
+                    let ended = run(&program(&code), &mut memory, 0, before, GAS, &mut NoHost);
+                    let mapped = (DATA_BASE..DATA_BASE + DATA_LEN).contains(&u64::from(sum as u32));
+                    let mut after = before;
+                    after.set(rd, if mapped { 0 } else { sum });
+                    let left = if mapped { trap(8) } else { fault(sum, 4) };
+                    assert_eq!((ended.left, ended.regs), (left, after), "{add:?} {load:?}");
+                }
+            }
+        }
+    }
+}

@@ -73,8 +73,8 @@ fn check_memory(inst: &Instruction, chunk: &NativeChunk, table_len: u64) {
         return;
     }
     if inst.memory_segment() == Register::GS {
-        assert_eq!(index, Register::None, "{inst}: no scaled index with GS");
         if base == Register::None {
+            assert_eq!(index, Register::None, "{inst}");
             let from_base = disp as i64;
             assert!(
                 (-CONTEXT..0).contains(&from_base),
@@ -85,8 +85,11 @@ fn check_memory(inst: &Instruction, chunk: &NativeChunk, table_len: u64) {
                 is_general_32(base),
                 "{inst}: a guest address is cut to 32 bits"
             );
-            assert_ne!(base, Register::ESP, "{inst}");
-            assert_ne!(base, Register::R15D, "{inst}: gas is no address");
+            assert!(index == Register::None || is_general_32(index), "{inst}");
+            for part in [base, index] {
+                assert_ne!(part, Register::ESP, "{inst}");
+                assert_ne!(part, Register::R15D, "{inst}: gas is no address");
+            }
         }
         return;
     }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   gs base − size_of(Context) … gs base        the context: `gs:[disp32]`, 64-bit address
-//!   gs base … gs base + 2^32                    the guest:   `gs:[r32 + disp]`, 32-bit address
+//!   gs base … gs base + 2^32                    the guest:   `gs:[r32 + disp]` or
+//!                                               `gs:[r32 + r32·2ⁿ + disp]`, 32-bit address
 //! ```
 //!
 //! Every guest access carries the address-size prefix, so its effective address is cut to 32
@@ -38,18 +39,24 @@ const GS: u64 = 0x65;
 const ADDRESS_SIZE: u64 = 0x67;
 const OPERAND_SIZE: u64 = 0x66;
 
+/// The mode bits of ModRM for a displacement, and how many bytes of it follow.
+#[inline(always)]
+fn displacement_mode(base: Host, disp: i32) -> (u64, usize) {
+    // rbp and r13 have no form without displacement.
+    if disp == 0 && base.low() != 5 {
+        (0x00, 0)
+    } else if i8::try_from(disp).is_ok() {
+        (0x40, 1)
+    } else {
+        (0x80, 4)
+    }
+}
+
 impl Bytes {
     /// ModRM (and SIB) of `[base + disp]`, and how many displacement bytes follow.
     #[inline(always)]
     pub(super) fn address(self, reg: u64, base: Host, disp: i32) -> (Self, usize) {
-        // rbp and r13 have no form without displacement.
-        let (mode, tail) = if disp == 0 && base.low() != 5 {
-            (0x00, 0)
-        } else if i8::try_from(disp).is_ok() {
-            (0x40, 1)
-        } else {
-            (0x80, 4)
-        };
+        let (mode, tail) = displacement_mode(base, disp);
         let bytes = self.byte(mode | (reg << 3) | base.low());
         // rsp and r12 as base need a SIB byte.
         (
@@ -83,23 +90,28 @@ impl Asm {
     /// `dst = guest[base + disp]`.
     #[inline(always)]
     pub(crate) fn load(&mut self, kind: Load, dst: Host, base: Host, disp: i32) {
-        let (width, two, byte) = match kind {
-            Load::S8 => (Width::W64, true, 0xBE),
-            Load::S16 => (Width::W64, true, 0xBF),
-            Load::S32 => (Width::W64, false, 0x63),
-            Load::U8 => (Width::W32, true, 0xB6),
-            Load::U16 => (Width::W32, true, 0xB7),
-            Load::U32 => (Width::W32, false, 0x8B),
-            Load::U64 => (Width::W64, false, 0x8B),
-        };
-        let opcode = Opcode {
-            width,
-            two,
-            byte,
-            forced: false,
-        };
         let prefix = Bytes::new().byte(GS).byte(ADDRESS_SIZE);
-        self.guest(prefix, opcode, u64::from(dst.0), base, disp);
+        self.guest(prefix, Opcode::of_load(kind), u64::from(dst.0), base, disp);
+    }
+
+    /// `dst = guest[base + (index << scale) + disp]`, the sum cut to 32 bits like any other.
+    pub(crate) fn load_indexed(&mut self, kind: Load, dst: Host, at: Indexed) {
+        let Indexed {
+            base,
+            index,
+            scale,
+            disp,
+        } = at;
+        let Opcode {
+            width, two, byte, ..
+        } = Opcode::of_load(kind);
+        let bytes = Bytes::new().byte(GS).byte(ADDRESS_SIZE);
+        let bytes = bytes.rex(width, dst.high(), index.high(), base.high(), false);
+        let bytes = if two { bytes.byte(0x0F) } else { bytes };
+        let (mode, tail) = displacement_mode(base, disp);
+        let sib = (u64::from(scale) << 6) | (index.low() << 3) | base.low();
+        self.put(bytes.byte(byte).byte(mode | (dst.low() << 3) | 4).byte(sib));
+        self.code.put(disp as u32 as u64, tail);
     }
 
     /// `guest[base + disp] = src`.
@@ -218,4 +230,35 @@ struct Opcode {
     two: bool,
     byte: u64,
     forced: bool,
+}
+
+impl Opcode {
+    #[inline(always)]
+    fn of_load(kind: Load) -> Self {
+        let (width, two, byte) = match kind {
+            Load::S8 => (Width::W64, true, 0xBE),
+            Load::S16 => (Width::W64, true, 0xBF),
+            Load::S32 => (Width::W64, false, 0x63),
+            Load::U8 => (Width::W32, true, 0xB6),
+            Load::U16 => (Width::W32, true, 0xB7),
+            Load::U32 => (Width::W32, false, 0x8B),
+            Load::U64 => (Width::W64, false, 0x8B),
+        };
+        Self {
+            width,
+            two,
+            byte,
+            forced: false,
+        }
+    }
+}
+
+/// A guest address that is the sum of two registers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Indexed {
+    pub(crate) base: Host,
+    pub(crate) index: Host,
+    /// log2 of what the index is multiplied with, at most 3.
+    pub(crate) scale: u8,
+    pub(crate) disp: i32,
 }

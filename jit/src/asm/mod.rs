@@ -13,5 +13,5 @@ mod buffer;
 mod memory;
 mod x64;
 
-pub(crate) use memory::{Load, Store};
+pub(crate) use memory::{Indexed, Load, Store};
 pub(crate) use x64::{Alu, Asm, BitOp, Cond, Count, F7, Host, Rel8, Rel32, Shift, ShiftX, Width};

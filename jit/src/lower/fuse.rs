@@ -2,7 +2,7 @@
 //!
 //! A fusion writes everything that its parts would have written: whether a register is read
 //! later is not known here. Its parts are computations, or computations before the transfer that
-//! ends a block, so nothing in it can fault half-way. Every shape has a filetest of its name.
+//! ends a block, so nothing in it can fault half-way; the one exception is `Lowering::load_sum`. Every shape has a filetest of its name.
 
 use rivet_isa::{CODE_BASE, Inst, J, Op, Reg};
 
@@ -22,6 +22,9 @@ pub(crate) fn fuse<T: Targets>(this: &mut Lowering, steps: &[Step], targets: &T)
         (Op::Auipc | Op::Lui, Op::Addi | Op::Addiw) => constant_pair(this, *first, b),
         (Op::Mulhu, Op::Mul) | (Op::Mul, Op::Mulhu) => full_product(this, a, b),
         (Op::Add | Op::Addi, Op::Sltu) => carry(this, a, b),
+        (Op::Add | Op::Sh1add | Op::Sh2add | Op::Sh3add, second) if second.is_load() => {
+            this.load_sum(*first, steps[1])
+        }
         (Op::Sltu, Op::Sub) => borrow(this, a, b),
         (Op::Sltu | Op::Slt | Op::Sltiu | Op::Slti, Op::Beq | Op::Bne) => {
             return set_and_branch(this, *first, *second, targets);

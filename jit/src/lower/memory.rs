@@ -1,14 +1,16 @@
 //! Loads and stores (ISA §6.5, §6.6, §10).
 //!
 //! Each guest instruction has exactly one host instruction that touches guest memory. Before it,
-//! at most rdx and xmm0 change; so at a fault every guest register is at home.
+//! at most rdx and xmm0 change; so at a fault every guest register is at home, save for one case:
+//! where an addition is folded into the access, the handler does it when the access faults.
 
 use dynasmrt::{DynasmApi as _, dynasm};
-use rivet_isa::{I, Reg, S};
+use rivet_isa::{I, Op, Reg, S};
 
-use super::Lowering;
+use super::fuse::hosts;
+use super::{Lowering, Step};
 use crate::abi::{Home, SCRATCH, home};
-use crate::asm::{Host, Load, Store};
+use crate::asm::{Host, Indexed, Load, Store};
 use crate::chunk::Trap;
 use crate::context::slot_field;
 
@@ -83,12 +85,54 @@ impl Lowering {
         }
     }
 
+    /// `add t, a, b; ld t, imm(t)` and the like: one access with both registers in its address.
+    /// If it faults, the handler makes up for the addition. Says whether it is that.
+    pub(super) fn load_sum(&mut self, first: Step, second: Step) -> bool {
+        let (add, load) = (first.inst, second.inst);
+        let (scale, base, index) = match add.op() {
+            Op::Add => (0, add.rs1(), add.rs2()),
+            Op::Sh1add => (1, add.rs2(), add.rs1()),
+            Op::Sh2add => (2, add.rs2(), add.rs1()),
+            _ => (3, add.rs2(), add.rs1()),
+        };
+        let kind = match load.op() {
+            Op::Lb => Load::S8,
+            Op::Lh => Load::S16,
+            Op::Lw => Load::S32,
+            Op::Lbu => Load::U8,
+            Op::Lhu => Load::U16,
+            Op::Lwu => Load::U32,
+            _ => Load::U64,
+        };
+        if load.rs1() != add.rd() || load.rd() != add.rd() {
+            return false;
+        }
+        let Some([dst, base, index]) = hosts([load.rd(), base, index]) else {
+            return false;
+        };
+        self.note(second.pc, first.pc);
+        self.asm.load_indexed(
+            kind,
+            dst,
+            Indexed {
+                base,
+                index,
+                scale,
+                disp: load.imm(),
+            },
+        );
+        true
+    }
+
     /// Records that the next host instruction is this guest instruction's access.
     #[inline(always)]
     fn note_trap(&mut self) {
-        self.traps.push(Trap {
-            native: self.asm.code.len() as u32,
-            pc: self.step.pc,
-        });
+        self.note(self.step.pc, self.step.pc);
+    }
+
+    #[inline(always)]
+    fn note(&mut self, pc: u32, first: u32) {
+        let native = self.asm.code.len() as u32;
+        self.traps.push(Trap { native, pc, first });
     }
 }
