@@ -189,6 +189,36 @@ fn threads(c: &mut Criterion) {
     }
 }
 
+/// Loads and stores of an interpreter, in software.
+fn software(c: &mut Criterion) {
+    const COUNT: u64 = 4096;
+    let layout = layout(Kind::Slab, MIB);
+    let mut space = AddressSpace::new(layout, MemoryLimits::default());
+    for (name, first) in [("unchanged", DATA), ("private", DATA + (1 << 19))] {
+        let at = |i: u64| GuestAddr::wrapping(first + i * 56);
+        if name == "private" {
+            let bytes = vec![1; 1 << 18];
+            space.write(at(0), &bytes).expect("writable");
+        }
+        measure(c, "4096 software", &format!("loads {name}"), || {
+            timed(|| {
+                (0..COUNT)
+                    .map(|i| space.load(at(i), AccessLen::Double))
+                    .fold(0u64, |sum, loaded| sum ^ loaded.unwrap_or(0))
+            })
+        });
+        if name == "private" {
+            measure(c, "4096 software", "stores private", || {
+                timed(|| {
+                    (0..COUNT)
+                        .map(|i| space.store(at(i), AccessLen::Double, i))
+                        .fold(0u64, |sum, charge| sum + charge.unwrap_or(0))
+                })
+            });
+        }
+    }
+}
+
 /// Runs a guest that touches a page for every 20 gas and its price, at budgets from nothing to all.
 /// Returns the worst time for a unit of gas, relative to that of traps at the full budget.
 fn worst_budget(layout: &Arc<Layout>, pages: u64, read: Read) -> f64 {
@@ -337,6 +367,10 @@ fn table() {
         "x",
         1.5,
     );
+    for what in ["loads unchanged", "loads private", "stores private"] {
+        let each = best(&format!("4096 software/{what}")) / 4096.0;
+        println!("software {what}: {each:.1} ns");
+    }
     println!(
         "root after one dirty page of 1 GiB: {:.1} us",
         us("root after one page of 1 GiB/write")
@@ -357,6 +391,7 @@ fn main() {
     every_other_page(&mut c);
     threads(&mut c);
     merkle(&mut c);
+    software(&mut c);
     c.final_summary();
     table();
 }

@@ -180,25 +180,32 @@ impl AddressSpace {
     pub fn load(&self, addr: GuestAddr, len: AccessLen) -> Result<u64, PageFault> {
         let mut bytes = [0; 8];
         let into = &mut bytes[..len.bytes() as usize];
-        // A private page needs no permission; most loads of most programs find one.
-        if let Some(page) = self.private_frame(addr, len) {
-            into.copy_from_slice(&page[addr.offset()..addr.offset() + into.len()]);
-        } else {
-            self.read(addr, into)?;
+        match &self.store {
+            Store::Software(frames) if addr.offset() + into.len() <= PAGE_SIZE => {
+                // A private page needs no permission; most loads of most programs find one.
+                let page = match frames.get(addr.page()) {
+                    Some(frame) => Some(&**frame),
+                    None => self.permitted_content(addr.page())?,
+                };
+                if let Some(page) = page {
+                    into.copy_from_slice(&page[addr.offset()..addr.offset() + into.len()]);
+                }
+            }
+            _ => self.read(addr, into)?,
         }
         Ok(u64::from_le_bytes(bytes))
     }
 
-    /// The frame of the only page of an access, if it is private and in software.
-    fn private_frame(&self, addr: GuestAddr, len: AccessLen) -> Option<&PageBytes> {
-        let Store::Software(frames) = &self.store else {
-            return None;
-        };
-        let inside = addr.offset() + len.bytes() as usize <= PAGE_SIZE;
-        frames
-            .get(addr.page())
-            .filter(|_| inside)
-            .map(|frame| &**frame)
+    /// The content of a page that is not private, if it may be read; `None` for zeros.
+    fn permitted_content(&self, page: PageIndex) -> Result<Option<&PageBytes>, PageFault> {
+        let region = self.layout.permit(page, Access::Read)?;
+        if !self.base.is_empty()
+            && let Some(frame) = self.base.get(&page)
+        {
+            return Ok(Some(frame));
+        }
+        let index = page.value() - region.range().start();
+        Ok(region.source().page(index))
     }
 
     /// Stores the low `len` bytes of `value`, little-endian, and returns the charge.

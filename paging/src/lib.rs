@@ -28,7 +28,7 @@
 //!
 //! # How generated code uses it
 //!
-//! A run is bracketed by [`begin_run`](AddressSpace::begin_run) and
+//! A run of generated code is bracketed by [`begin_run`](AddressSpace::begin_run) and
 //! [`end_run`](AddressSpace::end_run), whose charge is deducted before anyone looks at the gas.
 //! With `R = Rsmall + open_charge`, the gas register holds `gas - R`. On a fault inside its
 //! [`FaultScope`] it computes `gas = register + R`, calls

@@ -254,6 +254,19 @@ fn all_trackers_agree_on_a_million_programs() {
 }
 
 #[test]
+#[ignore = "minutes: a thousand programs at every budget, to be run with --release"]
+fn all_trackers_agree_at_every_budget_of_a_thousand_programs() {
+    let pool = WindowPool::default();
+    for seed in 60_000..61_000 {
+        let program = Program::random(seed, &layout(), 6);
+        let used = program.agree(PLENTY, &pool, Contents::Skip);
+        for gas in (0..used + RESERVE + 2).chain(SMALL..SMALL + used) {
+            program.agree(gas, &pool, Contents::Skip);
+        }
+    }
+}
+
+#[test]
 fn all_trackers_agree_at_every_budget() {
     let pool = WindowPool::default();
     for seed in 50_000..50_008 {

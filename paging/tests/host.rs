@@ -387,6 +387,25 @@ fn limits_of_machine_and_engine_are_host_errors_and_are_given_back() {
 }
 
 #[test]
+fn a_machine_with_open_pages_is_forked_and_detached_only_when_settled() {
+    let mut guest = guest(&WindowPool::default(), Tracker::Windows);
+    store(&mut guest, 5);
+    // No trap: the page is open.
+    store(&mut guest, 6);
+    assert_eq!(guest.faults, 1);
+    assert_eq!(guest.space.fork().err(), Some(HostError::NotSettled));
+    assert_eq!(guest.space.detach(), Err(HostError::NotSettled));
+    assert_eq!(guest.settle(Settle::Keep), GAS - 2 * COST);
+    assert!(guest.space.open_charge() > 0);
+    let twin = guest.space.fork().unwrap();
+    assert_eq!(twin.private_count(), 2);
+    assert_eq!(twin.load(at(6), AccessLen::Double), Ok(7));
+    guest.space.detach().unwrap();
+    assert_eq!(guest.space.load(at(6), AccessLen::Double), Ok(7));
+    assert_eq!(guest.space.private_count(), 2);
+}
+
+#[test]
 fn idle_machines_commit_little() {
     passes("idle_machines_commit_little", || {
         let resident = || {

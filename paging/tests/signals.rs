@@ -225,6 +225,49 @@ unsafe extern "C" fn never(_: *mut libc::c_void, _: &mut FaultFrame) -> FaultAct
     FaultAction::NotOurs
 }
 
+unsafe extern "C" fn divided(data: *mut libc::c_void, frame: &mut FaultFrame) -> FaultAction {
+    // SAFETY: the test passes its local, which outlives the scope.
+    let landing = unsafe { *data.cast::<HostAddr>() };
+    if frame.signal() != FaultSignal::Fpe {
+        return FaultAction::NotOurs;
+    }
+    let dividend = frame.reg(HostReg::Rax);
+    frame.set_reg(HostReg::Rax, dividend + 1);
+    frame.set_pc(landing);
+    FaultAction::Resume
+}
+
+#[test]
+fn a_division_trap_of_the_code_is_given_to_the_scope() {
+    passes("a_division_trap_of_the_code_is_given_to_the_scope", || {
+        let mut landing = HostAddr::new(0);
+        let everywhere = HostAddr::new(0)..HostAddr::new(usize::MAX);
+        let nowhere = HostAddr::new(0)..HostAddr::new(0);
+        let data: *mut HostAddr = &raw mut landing;
+        // SAFETY: `divided` gets the pointer it expects and goes on at the label.
+        let scope = unsafe { FaultScope::new(everywhere, nowhere, divided, data.cast()) };
+        let quotient = scope.run(|| {
+            let quotient: u64;
+            // SAFETY: the division traps; the handler leaves by the label, with rax changed.
+            unsafe {
+                std::arch::asm!(
+                    "lea {t}, [rip + 2f]",
+                    "mov [{data}], {t}",
+                    "div {zero}",
+                    "2:",
+                    t = out(reg) _,
+                    data = in(reg) data,
+                    zero = in(reg) 0u64,
+                    inout("rax") 41u64 => quotient,
+                    inout("rdx") 0u64 => _,
+                );
+            }
+            quotient
+        });
+        assert_eq!(quotient, Ok(42));
+    });
+}
+
 #[test]
 fn faults_are_served_while_the_lock_of_the_allocator_is_held() {
     let test = "faults_are_served_while_the_lock_of_the_allocator_is_held";

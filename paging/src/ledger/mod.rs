@@ -109,6 +109,8 @@ pub(crate) struct Ledger {
     broken: Option<HostError>,
     /// Whether a guest may be writing.
     running: bool,
+    /// Whether it has been settled since the last trap.
+    asked: bool,
     growth: Growth,
     /// Settles in a row that found nothing.
     fruitless: u8,
@@ -157,9 +159,10 @@ impl Ledger {
         self.open_charge
     }
 
-    /// Whether states are exact: no guest can have written an open page since the last settle.
+    /// Whether states are exact, provided that whoever runs the guest settles each time it stops.
     pub(crate) const fn is_settled(&self) -> bool {
-        !self.running || (self.open.is_empty() && self.owed == 0)
+        let nothing_open = self.open.is_empty() && self.owed == 0;
+        !self.running || self.asked || nothing_open
     }
 
     /// Notes that the clean content of `page`, which is closed, is not its source's.

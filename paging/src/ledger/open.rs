@@ -69,6 +69,7 @@ impl Ledger {
         host: &mut impl HostPages,
         held: &mut Held,
     ) -> Result<Charged, HostError> {
+        self.asked = false;
         let closed = self.closed_part(range);
         if self.tracker().0 == Tracker::Trap || !self.running || closed.is_empty() {
             return self.charge(layout, range, host, held);

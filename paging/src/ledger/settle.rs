@@ -20,6 +20,7 @@ impl Ledger {
             self.faults = host.faults()?;
         }
         self.running = true;
+        self.asked = false;
         Ok(())
     }
 
@@ -56,6 +57,7 @@ impl Ledger {
             self.fruitless = 0;
             self.close(layout, host, held);
         }
+        self.asked = true;
         Ok(charge + std::mem::take(&mut self.owed))
     }
 
