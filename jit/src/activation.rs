@@ -144,9 +144,18 @@ impl<H: Host> Activation<'_, H> {
             SiteKind::Panic => self.exit(Exit::Panic, site.pc),
             SiteKind::Trap => self.exit(Exit::Trap, site.pc),
             SiteKind::Interpret => self.leave(Ok(Left::Untranslated(Pc::new(u64::from(site.pc))))),
+            SiteKind::Overflow => {
+                context.guest_rsp = context.top_rsp;
+                chunk.address_of(site.body)
+            }
             SiteKind::Resolve => self.go_to(site.pc, site.pc),
             SiteKind::Indirect => self.jump_indirect(&mut context.regs, site.pc),
         }
+    }
+
+    /// A return whose target the dispatch table does not know.
+    pub(crate) fn returned(&mut self, context: &mut Context) -> u64 {
+        self.jump_indirect(&mut context.regs, context.scratch as u32)
     }
 
     /// The exact gate of gas §4, after the quick one failed.

@@ -5,6 +5,7 @@
 //!   ├ blocks      gate, instructions; in guest order
 //!   ├ far jumps   conditional jumps to other chunks land here and go through the table
 //!   ├ thunk       notes the chunk's number and jumps to the service stub
+//!   ├ returns     jumps to the stub for returns that came to the wrong place
 //!   └ cold calls  `call thunk`, five bytes each: the return address says which site it was
 //! ```
 
@@ -28,6 +29,8 @@ pub(crate) enum SiteKind {
     Indirect,
     /// A direct transfer to `pc` found no entry.
     Resolve,
+    /// The return stack is full; the call goes on at `body` with an empty one.
+    Overflow,
     /// The block at `pc` is not translated: somebody else has to run it.
     Interpret,
 }
@@ -37,7 +40,7 @@ pub(crate) enum SiteKind {
 pub(crate) struct Site {
     pub(crate) kind: SiteKind,
     pub(crate) pc: u32,
-    /// For gates: offset in the native code of the first instruction behind the gate.
+    /// For gates and calls: offset in the native code of the first instruction behind the check.
     pub(crate) body: u32,
     /// For gates: what the block costs.
     pub(crate) cost: u32,

@@ -26,13 +26,27 @@ pub(crate) struct Context {
     pub(crate) call_stub: u64,
     /// Index that stands for every out-of-range jump in the dispatch table.
     pub(crate) clamp: u64,
+    /// Stub that a return goes to when the host's return stack and the guest disagree.
+    pub(crate) return_stub: u64,
+    /// Stub at the bottom of the return stack.
+    pub(crate) bottom_stub: u64,
+    /// Address of the dispatch table.
+    pub(crate) table: u64,
+    /// Stack pointer of `enter`'s frame.
+    pub(crate) host_rsp: u64,
+    /// Stack pointer of generated code while it is not running.
+    pub(crate) guest_rsp: u64,
+    /// The stack pointer of generated code with an empty return stack.
+    pub(crate) top_rsp: u64,
+    /// Rust side of a return that the table does not know; the own pc is in `scratch`.
+    pub(crate) returned: Service,
     /// Rust side of the cold calls: context to native address to go on at, or 0 to leave.
     pub(crate) service: Service,
     /// Rust side of host and kernel calls: 0 to leave.
     pub(crate) call: CallService,
     /// Rust side of a fault: as `service`.
     pub(crate) fault: Service,
-    /// Scratch register at a fault.
+    /// Scratch register at a fault or at a failed return.
     pub(crate) scratch: u64,
     /// Flags at a fault.
     pub(crate) flags: u64,
@@ -56,13 +70,9 @@ pub(crate) type Service = unsafe extern "sysv64" fn(*mut Context) -> u64;
 /// The service of calls; the second argument is the own pc.
 pub(crate) type CallService = unsafe extern "sysv64" fn(*mut Context, u32) -> u32;
 
-/// Size of the context, a multiple of 16.
+/// Size of the context.
 pub(crate) const CONTEXT_SIZE: usize = size_of::<Context>();
 
-const _: () = assert!(
-    CONTEXT_SIZE.is_multiple_of(16),
-    "vector stores keep their alignment"
-);
 const _: () = assert!(
     size_of::<Regs>() == 8 * rivet_isa::SLOTS,
     "slots are eight bytes each"

@@ -141,6 +141,13 @@ impl<H: Host> Activation<'_, H> {
             aside: [0; 4],
             service_stub: stubs::service as *const () as u64,
             call_stub: stubs::call as *const () as u64,
+            return_stub: stubs::mismatched_return as *const () as u64,
+            bottom_stub: stubs::bottom as *const () as u64,
+            table: self.translation.table_address(),
+            host_rsp: 0,
+            guest_rsp: 0,
+            top_rsp: 0,
+            returned: returned::<H>,
             clamp: self.translation.clamp(),
             service: service::<H>,
             call: call::<H>,
@@ -229,6 +236,12 @@ unsafe extern "sysv64" fn service<H: Host>(context: *mut Context) -> u64 {
     // SAFETY: called by the stub with the running context, whose `service` names this type.
     let (context, activation) = unsafe { parts::<H>(context) };
     activation.service(context)
+}
+
+unsafe extern "sysv64" fn returned<H: Host>(context: *mut Context) -> u64 {
+    // SAFETY: called by the stub with the running context, whose `returned` names this type.
+    let (context, activation) = unsafe { parts::<H>(context) };
+    activation.returned(context)
 }
 
 unsafe extern "sysv64" fn fault<H: Host>(context: *mut Context) -> u64 {

@@ -8,8 +8,20 @@
 //! ```
 //!
 //! On every way out the thirteen register homes and the gas register are written to the context;
-//! on the way back they are read from it. The host's stack stays in use, aligned to 16 bytes
-//! between guest instructions, so Rust code can be called from here like from anywhere else.
+//! on the way back they are read from it.
+//!
+//! Generated code uses the host's stack for nothing but return addresses: a guest call is a host
+//! call, a guest return a host return, and the place it comes to compares the guest's own return
+//! address before it goes on. So the return predictor sees calls and returns, and nothing the
+//! guest does to its stack matters. At most 4 KiB are used, at addresses with bit 12 set:
+//!
+//! ```text
+//!   enter's frame │ up to 8 KiB │ address of `bottom` │ return addresses … │ Rust code, aligned
+//!                  alignment     ▲ top_rsp              bit 12 set           runs below
+//! ```
+//!
+//! A call that finds bit 12 clear starts again at the top; the returns that are lost then go
+//! through the dispatch table, as do those that find `bottom`.
 
 use core::arch::naked_asm;
 use core::mem::offset_of;
@@ -64,7 +76,8 @@ macro_rules! reload {
 /// Returns from `enter`, whose frame is where rsp points.
 macro_rules! leave {
     () => {
-        "add rsp, 8
+        "mov rsp, [rbx + {host_rsp}]
+         add rsp, 8
          pop r15
          pop r14
          pop r13
@@ -90,10 +103,21 @@ pub(crate) unsafe extern "sysv64" fn enter(context: *mut Context, target: u64) {
          push r14
          push r15
          sub rsp, 8
+         mov [rdi + {host_rsp}], rsp
+         test dword ptr [rsp - 4096], eax
+         test dword ptr [rsp - 8192], eax
+         test dword ptr [rsp - 12288], eax
+         and rsp, -8192
+         sub rsp, 8
+         push qword ptr [rdi + {bottom}]
+         mov [rdi + {top_rsp}], rsp
          mov rdx, rsi
          mov rbx, rdi",
         reload!(),
         "jmp rdx",
+        host_rsp = const offset_of!(Context, host_rsp),
+        top_rsp = const offset_of!(Context, top_rsp),
+        bottom = const offset_of!(Context, bottom_stub),
         at = const REGS,
         gas_at = const GAS,
     )
@@ -108,10 +132,13 @@ pub(crate) unsafe extern "sysv64" fn service() {
     naked_asm!(
         spill!(),
         "pop qword ptr [rbx + {site}]
+         mov [rbx + {guest_rsp}], rsp
+         and rsp, -16
          mov rdi, rbx
          call qword ptr [rbx + {service}]
          test rax, rax
          jz 2f
+         mov rsp, [rbx + {guest_rsp}]
          mov rdx, rax",
         reload!(),
         "jmp rdx
@@ -119,6 +146,8 @@ pub(crate) unsafe extern "sysv64" fn service() {
         leave!(),
         rbx = const displacement(REGS + 40),
         own = const displacement(offset_of!(Context, own)),
+        host_rsp = const offset_of!(Context, host_rsp),
+        guest_rsp = const offset_of!(Context, guest_rsp),
         site = const offset_of!(Context, site),
         service = const offset_of!(Context, service),
         at = const REGS,
@@ -134,20 +163,22 @@ pub(crate) unsafe extern "sysv64" fn service() {
 pub(crate) unsafe extern "sysv64" fn call() {
     naked_asm!(
         spill!(),
-        "sub rsp, 8
+        "mov [rbx + {guest_rsp}], rsp
+         and rsp, -16
          mov rdi, rbx
          mov esi, edx
          call qword ptr [rbx + {call}]
-         add rsp, 8
          test eax, eax
-         jz 2f",
+         jz 2f
+         mov rsp, [rbx + {guest_rsp}]",
         reload!(),
         "ret
-         2:
-         add rsp, 8",
+         2:",
         leave!(),
         rbx = const displacement(REGS + 40),
         own = const displacement(offset_of!(Context, own)),
+        host_rsp = const offset_of!(Context, host_rsp),
+        guest_rsp = const offset_of!(Context, guest_rsp),
         call = const offset_of!(Context, call),
         at = const REGS,
         gas_at = const GAS,
@@ -166,6 +197,8 @@ pub(crate) unsafe extern "sysv64" fn fault() {
         spill!(),
         "pushfq
          pop qword ptr [rbx + {flags}]
+         mov [rbx + {guest_rsp}], rsp
+         and rsp, -16
          movups [rbx + {vector}], xmm0
          mov rdi, rbx
          call qword ptr [rbx + {fault}]
@@ -175,13 +208,16 @@ pub(crate) unsafe extern "sysv64" fn fault() {
          movups xmm0, [rbx + {vector}]
          mov rdx, [rbx + {scratch_at}]
          push qword ptr [rbx + {flags}]
-         popfq",
+         popfq
+         mov rsp, [rbx + {guest_rsp}]",
         reload!(),
         "jmp qword ptr gs:[{site_gs}]
          2:",
         leave!(),
         rbx = const displacement(REGS + 40),
         own = const displacement(offset_of!(Context, own)),
+        host_rsp = const offset_of!(Context, host_rsp),
+        guest_rsp = const offset_of!(Context, guest_rsp),
         scratch = const displacement(offset_of!(Context, scratch)),
         scratch_at = const offset_of!(Context, scratch),
         flags = const offset_of!(Context, flags),
@@ -191,5 +227,66 @@ pub(crate) unsafe extern "sysv64" fn fault() {
         site_gs = const displacement(offset_of!(Context, site)),
         at = const REGS,
         gas_at = const GAS,
+    )
+}
+
+/// Where a return goes that came to a place it does not belong to: on through the dispatch table.
+/// Its own pc is in rdx, the guest's return address in the home of ra.
+///
+/// # Safety
+/// Not callable from Rust; its address goes into the context.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn mismatched_return() {
+    naked_asm!(
+        "mov gs:[{scratch}], rdx
+         lea edx, [r13 - {code_base}]
+         and edx, -2
+         cmp edx, gs:[{clamp}]
+         cmovae rdx, gs:[{clamp}]
+         add rdx, rdx
+         add rdx, gs:[{table}]
+         mov edx, [rdx]
+         test edx, edx
+         jz 3f
+         jmp rdx
+         3:",
+        spill!(),
+        "mov [rbx + {guest_rsp}], rsp
+         and rsp, -16
+         mov rdi, rbx
+         call qword ptr [rbx + {returned}]
+         test rax, rax
+         jz 2f
+         mov rsp, [rbx + {guest_rsp}]
+         mov rdx, rax",
+        reload!(),
+        "jmp rdx
+         2:",
+        leave!(),
+        scratch = const displacement(offset_of!(Context, scratch)),
+        clamp = const displacement(offset_of!(Context, clamp)),
+        table = const displacement(offset_of!(Context, table)),
+        code_base = const rivet_isa::CODE_BASE,
+        rbx = const displacement(REGS + 40),
+        own = const displacement(offset_of!(Context, own)),
+        host_rsp = const offset_of!(Context, host_rsp),
+        guest_rsp = const offset_of!(Context, guest_rsp),
+        returned = const offset_of!(Context, returned),
+        at = const REGS,
+        gas_at = const GAS,
+    )
+}
+
+/// Bottom of the return stack: stays there, and sends the return through the dispatch table.
+///
+/// # Safety
+/// Not callable from Rust; its address goes into the context.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn bottom() {
+    naked_asm!(
+        "push qword ptr gs:[{bottom}]
+         jmp {mismatched}",
+        bottom = const displacement(offset_of!(Context, bottom_stub)),
+        mismatched = sym mismatched_return,
     )
 }

@@ -332,6 +332,11 @@ impl Translator {
             ; gs mov QWORD [DWORD field!(chunk)], chunk
             ; gs jmp QWORD [DWORD field!(service_stub)]
         );
+        let returns = lowering.asm.code.len() as u32;
+        dynasm!(lowering.asm.code ; .arch x64 ; gs jmp QWORD [DWORD field!(return_stub)]);
+        for hole in std::mem::take(&mut lowering.returns) {
+            lowering.asm.bind_to(hole, returns);
+        }
         lowering.cold_start = lowering.asm.code.len() as u32;
         for Link { hole, to } in std::mem::take(&mut lowering.cold) {
             if !lowering.asm.code.reserve(request.limit) {

@@ -98,6 +98,11 @@ impl Translation {
         u64::from(self.table.limit())
     }
 
+    /// Address of the dispatch table.
+    pub(crate) fn table_address(&self) -> u64 {
+        u64::from(self.table.address())
+    }
+
     /// A translated chunk.
     pub(crate) fn chunk(&self, number: usize) -> Option<&Chunk> {
         self.chunks.get(number)?.get()?.as_deref()

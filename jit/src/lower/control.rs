@@ -16,6 +16,19 @@
 //!          jmp   rdx
 //! ```
 //!
+//! Calls and returns through ra are paired with the host's, so that returns are predicted:
+//!
+//! ```text
+//!  jal ra:  test  esp, 4096                       room on the return stack?
+//!           jz    cold
+//!           mov   r13, link
+//!           call  target
+//!           cmp   r13, link                       does the guest return here as well?
+//!           jne   chunk's jump to `mismatched_return`
+//!  ret:     mov   edx, own pc
+//!           ret
+//! ```
+//!
 //! The link register is written after the check, so that the cold path still sees rs1 when rd is
 //! the same register; it writes the link itself.
 
@@ -27,6 +40,9 @@ use crate::abi::{Home, SCRATCH, home};
 use crate::asm::{Alu, Cond, Width};
 use crate::chunk::{Site, SiteKind};
 use crate::context::{field, slot_field};
+
+/// Bit of the stack pointer that is set as long as the return stack has room (`stubs.rs`).
+const RETURN_STACK: u32 = 1 << 12;
 
 impl<T: Targets> Lower<'_, T> {
     /// `if rs1 cond rs2 go to pc + imm`
@@ -74,8 +90,48 @@ impl<T: Targets> Lower<'_, T> {
 
     /// `rd = link; go to pc + imm`
     pub(super) fn jump_and_link(&mut self, o: J) {
-        self.this.write_link(o.rd);
-        self.jump_to(i64::from(self.this.step.pc) + i64::from(o.imm));
+        let target = i64::from(self.this.step.pc) + i64::from(o.imm);
+        let callee = self.targets.find(target);
+        if o.rd != Reg::RA || callee == Target::Nowhere || !self.returns_here() {
+            self.this.write_link(o.rd);
+            return self.jump_to(target);
+        }
+        let this = &mut *self.this;
+        this.check_return_stack();
+        this.write_link(o.rd);
+        let hole = this.asm.call();
+        match callee {
+            Target::Behind(offset) => this.asm.bind_to(hole, offset),
+            Target::Ahead => this.ahead.push(Link {
+                hole,
+                to: target as u32,
+            }),
+            Target::Native(address) => this.outside.push(Link { hole, to: address }),
+            Target::Table | Target::Nowhere => this.far.push(Link {
+                hole,
+                to: target as u32,
+            }),
+        }
+        self.landing();
+    }
+
+    /// Whether a call's next instruction is a block, so that something can return to it.
+    fn returns_here(&self) -> bool {
+        self.targets.find(i64::from(self.this.step.next_pc())) != Target::Nowhere
+    }
+
+    /// What a paired call returns to: goes on if the guest returns here too, else elsewhere.
+    fn landing(&mut self) {
+        let this = &mut *self.this;
+        let link = CODE_BASE as i32 + this.step.next_pc() as i32;
+        dynasm!(this.asm.code ; .arch x64 ; cmp r13, link);
+        let hole = this.asm.jump_if(Cond::NotEqual);
+        this.returns.push(hole);
+        let next = i64::from(this.step.next_pc());
+        // A block ahead in this chunk is what is emitted next.
+        if self.targets.find(next) != Target::Ahead {
+            self.jump_to(next);
+        }
     }
 
     /// Unconditional transfer to a code offset.
@@ -101,6 +157,16 @@ impl<T: Targets> Lower<'_, T> {
 
     /// `rd = link; go to (rs1 + imm) & !1`
     pub(super) fn jump_indirect(&mut self, o: I) {
+        if o.rd.is_zero() && o.rs1 == Reg::RA && o.imm == 0 {
+            // The place it comes to needs to know who sent it there, for a failed jump.
+            let pc = self.this.step.pc as i32;
+            dynasm!(self.this.asm.code ; .arch x64 ; mov edx, pc ; ret);
+            return;
+        }
+        let paired = o.rd == Reg::RA && self.returns_here();
+        if paired {
+            self.this.check_return_stack();
+        }
         let this = &mut *self.this;
         let table = this.constants.table as i32;
         let limit = this.constants.limit as i32;
@@ -127,7 +193,12 @@ impl<T: Targets> Lower<'_, T> {
             to: Site::plain(SiteKind::Indirect, this.step.pc),
         });
         this.write_link(o.rd);
-        dynasm!(this.asm.code ; .arch x64 ; jmp rdx);
+        if paired {
+            dynasm!(this.asm.code ; .arch x64 ; call rdx);
+            self.landing();
+        } else {
+            dynasm!(this.asm.code ; .arch x64 ; jmp rdx);
+        }
     }
 }
 
@@ -143,6 +214,18 @@ impl Lowering {
                 dynasm!(self.asm.code ; .arch x64 ; gs mov QWORD [DWORD field], link as i32);
             }
         }
+    }
+
+    /// Lets a call that finds the return stack full start it again.
+    fn check_return_stack(&mut self) {
+        dynasm!(self.asm.code ; .arch x64 ; test esp, RETURN_STACK as i32);
+        let hole = self.asm.jump_if(Cond::Equal);
+        let body = self.asm.code.len() as u32;
+        let site = Site {
+            body,
+            ..Site::plain(SiteKind::Overflow, self.step.pc)
+        };
+        self.cold.push(Link { hole, to: site });
     }
 
     /// Jump to a block of another chunk, which may not be translated when this runs.

@@ -98,6 +98,8 @@ pub(crate) struct Lowering {
     pub(crate) far: Vec<Link<u32>>,
     /// Jumps to cold calls.
     pub(crate) cold: Vec<Link<Site>>,
+    /// Jumps of mismatched returns.
+    pub(crate) returns: Vec<Rel32>,
     /// Offset of the first cold call.
     pub(crate) cold_start: u32,
 }
@@ -119,6 +121,7 @@ impl Lowering {
             outside: Vec::new(),
             far: Vec::new(),
             cold: Vec::new(),
+            returns: Vec::new(),
             cold_start: 0,
         }
     }
@@ -132,6 +135,7 @@ impl Lowering {
         self.outside.clear();
         self.far.clear();
         self.cold.clear();
+        self.returns.clear();
         self.cold_start = 0;
     }
 
