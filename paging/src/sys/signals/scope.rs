@@ -138,3 +138,44 @@ fn check_mask() -> Result<(), HostError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fail_at;
+
+    unsafe extern "C" fn never(_: *mut c_void, _: &mut FaultFrame) -> FaultAction {
+        FaultAction::NotOurs
+    }
+
+    /// Tries to run something in a scope while the `n`-th system call fails. `None`: there was no
+    /// such call.
+    fn attempt(n: u64) -> Option<Result<u32, HostError>> {
+        let nowhere = HostAddr::new(0)..HostAddr::new(0);
+        // SAFETY: empty ranges match no fault, so the handler is never called.
+        let scope = unsafe { FaultScope::new(nowhere.clone(), nowhere, never, ptr::null_mut()) };
+        fail_at(Some(n));
+        let result = scope.run(|| 5);
+        fail_at(None).is_none().then_some(result)
+    }
+
+    #[test]
+    fn any_system_call_of_entering_a_scope_may_fail_and_the_next_entry_succeeds() {
+        let mut calls = 0;
+        // A thread of its own each time: the first entry of a thread gives it a signal stack.
+        while let Some(result) = std::thread::spawn(move || {
+            let failed = attempt(calls)?;
+            // The last calls of a thread's end may fail silently; those of the entry may not.
+            assert!(matches!(failed, Err(HostError::Sys { .. })), "call {calls}");
+            assert_eq!(attempt(u64::MAX - 1), None);
+            Some(failed)
+        })
+        .join()
+        .unwrap()
+        {
+            assert!(result.is_err());
+            calls += 1;
+        }
+        assert!(calls >= 4, "an entry makes more than {calls} calls");
+    }
+}
