@@ -141,19 +141,19 @@ struct Search<'p, 'a> {
 
 impl Search<'_, '_> {
     fn relocations(&mut self) -> Result<(), LinkError> {
-        let object = &self.program.object;
-        for table in &object.relocations {
-            let Some(ordinal) = self.program.text.ordinal(table.target) else {
+        let program = self.program;
+        for (target, relocs) in &program.relocations {
+            let Some(ordinal) = program.text.ordinal(*target) else {
                 continue;
             };
-            for reloc in table.iter() {
-                match self.program.text.spot(ordinal, reloc.address) {
+            for &reloc in relocs {
+                match program.text.spot(ordinal, reloc.address) {
                     Spot::Inst(inst) => self.relocation(inst, reloc)?,
                     Spot::Embedded(_) => {}
                     Spot::End(_) | Spot::Inside | Spot::Outside => match reloc.kind.action() {
                         Action::Ignore | Action::Relax => {}
                         _ => {
-                            let section = &object.sections[table.target];
+                            let section = &program.object.sections[*target];
                             let at = section.site(reloc.address.wrapping_sub(section.address));
                             return Err(misplaced(at, &reloc));
                         }

@@ -50,10 +50,10 @@ impl DataRefs {
             words: Vec::new(),
             terms: Vec::new(),
         };
-        for table in &program.object.relocations {
-            let role = program.object.sections[table.target].role;
+        for (target, relocs) in &program.relocations {
+            let role = program.object.sections[*target].role;
             if matches!(role, Role::Data | Role::Zero | Role::Code) {
-                refs.read_table(program, table.target, table.iter())?;
+                refs.read_table(program, *target, relocs)?;
             }
         }
         refs.add_got(program, got)?;
@@ -81,11 +81,12 @@ impl DataRefs {
         &mut self,
         program: &Program<'_>,
         section: usize,
-        relocs: impl Iterator<Item = Reloc>,
+        relocs: &[Reloc],
     ) -> Result<(), LinkError> {
-        let mut relocs: Vec<Reloc> = relocs
-            .filter(|reloc| wanted(program, section, reloc))
-            .collect();
+        let wanted = relocs
+            .iter()
+            .filter(|reloc| wanted(program, section, reloc));
+        let mut relocs: Vec<Reloc> = wanted.copied().collect();
         relocs.sort_by_key(|reloc| reloc.address);
         for group in relocs.chunk_by(|a, b| a.address == b.address) {
             self.read_word(program, section, group)?;

@@ -209,7 +209,8 @@ fn plain_remedy(error: &LinkError) -> &'static str {
         LinkError::Alignment { .. } => "link the data at or above 0x10000000, where it can stay",
         LinkError::SymbolOutside { .. } => "refer to a place inside a section",
         LinkError::UnsupportedRelocation { .. } => {
-            "compile with clang or rustc for riscv64, without vendor extensions"
+            "compile with clang or rustc for riscv64 without vendor extensions, and link with \
+             -Wl,--no-relax"
         }
         LinkError::RelocatedTwice { .. } | LinkError::OrphanPart { .. } => {
             "write the address with la, lla or call instead of separate parts"

@@ -240,12 +240,16 @@ impl Moved<'_, '_> {
     }
 }
 
-/// Whether a reader that understood the old number understands the new one: both fit the signed
-/// or both fit the unsigned reading of the width, and a number that fits both still does.
+/// Whether a reader that understood the old number understands the new one.
+///
+/// Four bytes are enough for any distance, read as signed or unsigned, because jumps and memory
+/// accesses take addresses modulo 2^32 (ISA §4, §8). In fewer bytes both must fit the signed or
+/// both the unsigned reading, and a number that fits both must still do so.
 fn keeps_meaning(old: u64, new: u64, width: Width) -> bool {
     let bits = match width {
         Width::Six => 6,
         Width::Bytes(8) | Width::Uleb => return true,
+        Width::Bytes(4) => return (new as i64).unsigned_abs() >> 32 == 0,
         Width::Bytes(bytes) => 8 * u32::from(bytes),
     };
     let signed = |value: u64| {

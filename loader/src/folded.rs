@@ -305,7 +305,9 @@ fn folded_table(
     (relocated == 0).then_some(unnamed)
 }
 
-/// Whether every word of a table that is not zero has a relocation.
+/// Whether every word of a table that could be a distance has a relocation. Zero is one that no
+/// move changes; an odd number is none, since instructions lie at even addresses, but for example
+/// a no-op that pads the table.
 fn fully_relocated(
     program: &Program<'_>,
     data: &DataRefs,
@@ -323,7 +325,10 @@ fn fully_relocated(
             .bytes
             .get(offset..offset + step as usize)
             .unwrap_or(&[]);
-        bytes.iter().all(|&byte| byte == 0) || !data.in_range(address, address + step).is_empty()
+        let even = bytes.first().is_some_and(|byte| byte & 1 == 0);
+        !even
+            || bytes.iter().all(|&byte| byte == 0)
+            || !data.in_range(address, address + step).is_empty()
     })
 }
 

@@ -38,6 +38,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod align;
 mod bare_calls;
 mod branches;
 mod code_refs;

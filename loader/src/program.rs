@@ -1,5 +1,6 @@
 //! The executable as a whole: what addresses mean, and how to name places in it.
 
+use crate::align;
 use crate::elf::object::{Object, Role};
 use crate::elf::reloc::Reloc;
 use crate::elf::symbols::{Home, Symbol, SymbolKind};
@@ -35,6 +36,8 @@ pub(crate) struct Resolved {
 pub(crate) struct Program<'a> {
     pub(crate) object: Object<'a>,
     pub(crate) text: Text,
+    /// Relocations by the index of the section they apply to.
+    pub(crate) relocations: Vec<(usize, Vec<Reloc>)>,
     /// Sections in memory by address.
     memory: Vec<usize>,
 }
@@ -48,11 +51,28 @@ impl<'a> Program<'a> {
         }
         let text = Text::read(&object)?;
         let memory = object.by_role(&[Role::Code, Role::Data, Role::Zero, Role::Unwind]);
-        Ok(Self {
+        let mut program = Self {
             object,
             text,
+            relocations: Vec::new(),
             memory,
-        })
+        };
+        program.relocations = program.read_relocations();
+        Ok(program)
+    }
+
+    fn read_relocations(&self) -> Vec<(usize, Vec<Reloc>)> {
+        let tables = self.object.relocations.iter();
+        tables
+            .map(|table| {
+                let relocs = table.iter().collect();
+                let corrected = match self.text.ordinal(table.target) {
+                    Some(ordinal) => align::correct(self, ordinal, relocs),
+                    None => relocs,
+                };
+                (table.target, corrected)
+            })
+            .collect()
     }
 
     /// The section whose memory holds an address.

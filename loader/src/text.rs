@@ -15,7 +15,7 @@
 //! instructions that were written as numbers (`.word 0x0000200b`): it is code if execution runs
 //! into it or something jumps to its start, and it is data otherwise.
 
-use rivet_isa::{Flow, Inst, Len, MAX_CODE_SIZE, decode};
+use rivet_isa::{Flow, Inst, Len, MAX_CODE_SIZE, Op, decode};
 
 use crate::elf::object::{Object, Role};
 use crate::error::{LinkError, Site};
@@ -180,11 +180,25 @@ impl Text {
     }
 
     /// How execution gets to linear offset `at` from the instruction before it.
+    ///
+    /// No-ops behind a jump may pad the data to its alignment, or be where a label stands.
     fn fall_into(&self, first: u32, at: u32) -> Fall {
-        let before = self.insts.get(first as usize..).and_then(<[_]>::last);
-        match before {
-            Some(one) if one.at + one.size() == at => fall_past(one.inst),
-            _ => Fall::Never,
+        let mut end = at;
+        let before = self.insts.get(first as usize..).unwrap_or(&[]);
+        for one in before.iter().rev() {
+            if one.at + one.size() != end {
+                return Fall::Never;
+            }
+            match fall_past(one.inst) {
+                Fall::Certain if is_no_op(one.inst) => end = one.at,
+                Fall::Never if end != at => return Fall::Possible,
+                fall => return fall,
+            }
+        }
+        if end == at {
+            Fall::Never
+        } else {
+            Fall::Possible
         }
     }
 
@@ -361,6 +375,10 @@ enum Fall {
     /// A call or host call, which may not return.
     Possible,
     Certain,
+}
+
+fn is_no_op(inst: Inst) -> bool {
+    inst.op() == Op::Addi && inst.rd().is_zero() && inst.rs1().is_zero() && inst.imm() == 0
 }
 
 fn fall_past(inst: Inst) -> Fall {

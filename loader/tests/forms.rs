@@ -362,8 +362,6 @@ fn data_between_instructions_moves_out_and_keeps_its_pointers() {
     code.extend(0x1234_5678_9ABC_DEF1u64.to_le_bytes());
     code.extend(target.to_le_bytes());
     code.extend(asm("c.nop\nadd a0, a0, a1\necalli 0\n"));
-    // The no-ops before the data would run into it.
-    code[0x14..0x18].copy_from_slice(&asm("c.jr ra\nc.jr ra\n"));
     let mut elf = Elf::new(code);
     elf.symbol("$x", LABEL, 1, TEXT);
     elf.symbol("$d", LABEL, 1, constant);
@@ -462,4 +460,57 @@ fn sections_share_pages_and_zeros_follow_content() {
     let writable = linked.image.initial_slots();
     assert_eq!(writable[0].1.size(), 0x1000);
     assert_eq!(writable[0].1.page(0)[0x7FF..0x801], [1, 2]);
+}
+
+#[test]
+fn relocations_that_lld_left_behind_alignment_are_put_back() {
+    // Six bytes of no-ops were assembled and four are left, so with --no-relax lld writes what
+    // follows two bytes too high; a table with distances and a call come after them.
+    let text = "auipc a2, 0\naddi a2, a2, 24\nsh2add a3, a0, a2\nlw a3, 0(a3)\nadd a3, a3, a2\n\
+                c.jr a3\nc.nop\n";
+    let table = TEXT + 24;
+    let mut code = asm(text);
+    assert_eq!(code.len(), 24);
+    let labels = [table + 8 + 2, table + 8 + 2 + 6];
+    for label in labels {
+        code.extend(((label - table) as u32).to_le_bytes());
+    }
+    code.extend(asm("c.nop\naddi a0, zero, 11\nc.nop\n"));
+    code.extend(asm(
+        "auipc ra, 0\njalr ra, 10(ra)\nc.nop\naddi a0, a0, 22\necalli 0\n",
+    ));
+    // Both labels stand behind no-ops; the second is right before the call.
+    let call = labels[1];
+    code[24 + 8 + 6..24 + 8 + 8].copy_from_slice(&asm("c.nop\n"));
+    for stale in [0, 2] {
+        let mut elf = Elf::new(code.clone());
+        elf.symbol("$x", LABEL, 1, TEXT);
+        elf.symbol("$d", LABEL, 1, table);
+        elf.symbol("$x", LABEL, 1, table + 8);
+        let object = elf.symbol("table", LABEL, 1, table);
+        let high = elf.symbol(".Lpcrel_hi0", LABEL, 1, TEXT);
+        let after = elf.symbol("after", FUNCTION, 1, call + 10);
+        elf.code_reloc(TEXT, PCREL_HI20, object);
+        elf.code_reloc(TEXT + 4, PCREL_LO12_I, high);
+        elf.reloc(1, TEXT + 20, ALIGN, 0, 6);
+        for (index, address) in labels.into_iter().enumerate() {
+            let symbol = label(&mut elf, address);
+            let at = table + 4 * index as u64 + stale;
+            elf.reloc(1, at, ADD32, symbol, 0);
+            elf.reloc(1, at, SUB32, object, 0);
+        }
+        elf.code_reloc(call + stale, CALL_PLT, after);
+        let linked = linked(&elf);
+        assert_eq!(linked.report.embedded, 8);
+        assert_eq!(
+            run(&linked, 0),
+            (End::Call(0), 33),
+            "{stale} bytes too high"
+        );
+        assert_eq!(
+            run(&linked, 1),
+            (End::Call(0), 23),
+            "{stale} bytes too high"
+        );
+    }
 }

@@ -378,8 +378,8 @@ fn calls_of_data_and_code_that_runs_into_data_are_refused() {
     let mut elf = relocated("auipc ra, 0xfc00\njalr ra, 0(ra)\necalli 0\n");
     elf.code_reloc(TEXT, CALL_PLT, 2);
     refused(&elf, "target-not-code");
-    // A no-op runs into a word that is no instruction.
-    let mut code = asm("c.nop\nc.nop\n");
+    // An addition runs into a word that is no instruction.
+    let mut code = asm("addi a0, a0, 1\n");
     code.extend([0xFF; 4]);
     let mut elf = Elf::new(code);
     elf.symbol("$d", LABEL, 1, TEXT + 4);

@@ -9,6 +9,8 @@ pub struct Kind(pub u32);
 impl Kind {
     /// The type of accesses to the global offset table.
     pub(crate) const GOT_HI20: Self = Self(20);
+    /// The mark of aligned code; its addend is the number of bytes of no-ops.
+    pub(crate) const ALIGN: Self = Self(43);
 }
 
 /// One relocation.
@@ -176,6 +178,8 @@ kinds! {
     63 "TLSDESC_LOAD_LO12" => Action::Tls;
     64 "TLSDESC_ADD_LO12" => Action::Tls;
     65 "TLSDESC_CALL" => Action::Tls;
+    256 "GPREL_I (of lld)" => Action::GpRelative;
+    257 "GPREL_S (of lld)" => Action::GpRelative;
 }
 
 impl fmt::Display for Kind {

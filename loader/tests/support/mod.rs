@@ -46,6 +46,7 @@ pub(crate) const SUB8: u32 = 37;
 pub(crate) const SUB16: u32 = 38;
 pub(crate) const SUB32: u32 = 39;
 pub(crate) const GPREL_I: u32 = 47;
+pub(crate) const ALIGN: u32 = 43;
 pub(crate) const RELAX: u32 = 51;
 pub(crate) const PCREL32: u32 = 57;
 
