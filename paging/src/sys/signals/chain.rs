@@ -22,9 +22,36 @@ type Slot = [AtomicPtr<libc::sigaction>; LEVELS];
 static PREVIOUS: [Slot; SIGNALS.len()] =
     [const { [const { AtomicPtr::new(ptr::null_mut()) }; LEVELS] }; SIGNALS.len()];
 
+/// A signal on its way down the handlers of a thread.
+#[derive(Clone, Copy)]
+struct Passing {
+    /// The kernel's description of it, which names it while any handler of it runs.
+    info: *const libc::siginfo_t,
+    /// An address in the frame of the call that passes it on.
+    frame: usize,
+    /// How many handlers have had it.
+    depth: usize,
+}
+
 thread_local! {
     // Constant and without destructors, as the handler needs them.
-    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static PASSING: Cell<Passing> = const {
+        Cell::new(Passing { info: ptr::null(), frame: 0, depth: 0 })
+    };
+}
+
+impl Passing {
+    /// The handlers that have had the signal `info` when it arrives in the frame at `frame`: some
+    /// if one of them passed it back, none if it is another signal. The latter may come at any
+    /// moment, also while a handler runs, and also after one left by a jump, in which case its
+    /// description may lie where that one's did, but its frame does not lie deeper.
+    fn depth_of(self, info: *const libc::siginfo_t, frame: usize) -> usize {
+        if self.info == info && frame < self.frame {
+            self.depth
+        } else {
+            0
+        }
+    }
 }
 
 fn same(a: &libc::sigaction, b: &libc::sigaction) -> bool {
@@ -66,7 +93,9 @@ pub(super) unsafe fn pass_on(signal: i32, info: *mut libc::siginfo_t, context: *
     let Some(slot) = SIGNALS.iter().position(|&s| s == signal) else {
         return;
     };
-    let depth = DEPTH.get();
+    let outer = PASSING.get();
+    let frame = (&raw const slot).addr();
+    let depth = outer.depth_of(info, frame);
     let newest = (0..LEVELS).rev().find(|&n| entry(slot, n).is_some());
     let chosen = newest.and_then(|n| entry(slot, n.checked_sub(depth)?));
     // SAFETY: the kernel's argument is valid until the outermost handler returns.
@@ -81,11 +110,15 @@ pub(super) unsafe fn pass_on(signal: i32, info: *mut libc::siginfo_t, context: *
             }
         }
         Some(action) => {
-            DEPTH.set(depth + 1);
+            PASSING.set(Passing {
+                info,
+                frame,
+                depth: depth + 1,
+            });
             // SAFETY: `action` was a live handler of this signal and the arguments are the
             // kernel's, by the contract of this function.
             unsafe { invoke(action, signal, info, context) };
-            DEPTH.set(depth);
+            PASSING.set(outer);
         }
     }
 }
@@ -108,7 +141,7 @@ fn default(signal: i32, info: *mut libc::siginfo_t, sent: bool) {
     }
 }
 
-/// Calls a handler with the signal mask it asked for.
+/// Calls a handler with the signal mask it would have if it were the kernel's choice.
 ///
 /// # Safety
 /// `action` must name a handler of `signal`, and the rest must be the kernel's arguments.
@@ -123,9 +156,25 @@ unsafe fn invoke(
         // SAFETY: the set is initialised and the signal number is valid.
         unsafe { libc::sigaddset(&raw mut mask, signal) };
     }
+    // SAFETY: zeros are a valid set of signals.
+    let mut unblocked: libc::sigset_t = unsafe { MaybeUninit::zeroed().assume_init() };
+    // SAFETY: by the contract of this function the context is the kernel's.
+    let interrupted = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_sigmask };
+    for ours in SIGNALS {
+        // SAFETY: the set is initialised and the signal number is valid.
+        let wanted = unsafe { libc::sigismember(&raw const mask, ours) } == 1;
+        // SAFETY: as above.
+        let before = unsafe { libc::sigismember(interrupted, ours) } == 1;
+        if !wanted && !before {
+            // SAFETY: as above.
+            unsafe { libc::sigaddset(&raw mut unblocked, ours) };
+        }
+    }
     let mut before = MaybeUninit::zeroed();
     // SAFETY: both sets are as large as they must be.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const mask, before.as_mut_ptr()) };
+    // SAFETY: the set is as large as it must be.
+    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const unblocked, ptr::null_mut()) };
     if action.sa_flags & libc::SA_SIGINFO != 0 {
         // SAFETY: with SA_SIGINFO the word is a function of this type.
         let handler: Handler = unsafe { std::mem::transmute(action.sa_sigaction) };

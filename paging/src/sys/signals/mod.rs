@@ -75,7 +75,12 @@ fn ours() -> libc::sigaction {
     // SAFETY: sigaction is plain integers and a signal set; all zeros is a valid value of it.
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     action.sa_sigaction = on_signal as Handler as usize;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    // Sent in numbers, signals that interrupted the handler would pile up frames on its stack.
+    for signal in SIGNALS {
+        // SAFETY: the set is initialised and the signal number is valid.
+        unsafe { libc::sigaddset(&raw mut action.sa_mask, signal) };
+    }
     action
 }
 
