@@ -16,6 +16,8 @@
 //! `-mno-relax` object that takes the address of its own section has an `auipc` without
 //! relocation, which is refused before this unless it is a call (`bare_calls.rs`).
 
+use std::collections::HashMap;
+
 use rivet_isa::{Flow, Inst, Op, Reg};
 
 use crate::code_refs::{CodeRefs, Fix, note};
@@ -261,16 +263,27 @@ fn is_sum(inst: Inst) -> bool {
     )
 }
 
+/// What a data object can be to a jump by distances.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// No table of distances, or one whose every word is folded.
+    Unrelocated,
+    /// A table that moves with the code.
+    Relocated,
+    /// A table of which a part is folded.
+    Folded,
+}
+
 /// The table a suspicious function may jump by that is not fully relocated, if there is one.
 fn folded_table(
     program: &Program<'_>,
     refs: &CodeRefs,
     data: &DataRefs,
     function: Function,
-    objects: &Objects,
+    objects: &mut Objects,
 ) -> Option<String> {
-    let mut relocated = 0;
-    let mut unnamed = "data".to_owned();
+    let mut relocated = false;
+    let mut unrelocated = None;
     for (_, fix) in fixes_of(refs, function) {
         let Fix::High { target, .. } = *fix else {
             continue;
@@ -281,28 +294,44 @@ fn folded_table(
             _ => continue,
         };
         let (start, end) = objects.around(address);
-        let name = program.address_site(start).to_string();
-        let differences = data
-            .in_range(start, end)
-            .iter()
-            .filter(|word| data.terms(word).len() > 1);
-        let Some(first) = differences.clone().next() else {
-            unnamed = name;
-            continue;
-        };
-        relocated += 1;
-        let from_code = |target| matches!(target, Target::Inst(_) | Target::Embedded(_));
-        let counted_from_code = differences
-            .flat_map(|word| data.terms(word))
-            .any(|term| term.minus && from_code(term.target));
-        let Width::Bytes(step) = first.width else {
-            continue;
-        };
-        if counted_from_code && !fully_relocated(program, data, start, end, step.into()) {
-            return Some(name);
+        let verdict = *objects
+            .verdicts
+            .entry(start)
+            .or_insert_with(|| judge(program, data, start, end));
+        match verdict {
+            Verdict::Unrelocated => unrelocated = Some(start),
+            Verdict::Relocated => relocated = true,
+            Verdict::Folded => return Some(program.address_site(start).to_string()),
         }
     }
-    (relocated == 0).then_some(unnamed)
+    let name = unrelocated.map_or_else(
+        || "data".to_owned(),
+        |start| program.address_site(start).to_string(),
+    );
+    (!relocated).then_some(name)
+}
+
+fn judge(program: &Program<'_>, data: &DataRefs, start: u64, end: u64) -> Verdict {
+    let differences = data
+        .in_range(start, end)
+        .iter()
+        .filter(|word| data.terms(word).len() > 1);
+    let Some(first) = differences.clone().next() else {
+        return Verdict::Unrelocated;
+    };
+    // Distances from data to code lead from section to section and cannot be folded.
+    let from_code = |target| matches!(target, Target::Inst(_) | Target::Embedded(_));
+    let counted_from_code = differences
+        .flat_map(|word| data.terms(word))
+        .any(|term| term.minus && from_code(term.target));
+    match first.width {
+        Width::Bytes(step)
+            if counted_from_code && !fully_relocated(program, data, start, end, step.into()) =>
+        {
+            Verdict::Folded
+        }
+        _ => Verdict::Relocated,
+    }
 }
 
 /// Whether every word of a table that could be a distance has a relocation. Zero is one that no
@@ -338,6 +367,8 @@ struct Objects {
     sized: Vec<(u64, u64)>,
     /// Every address where something begins or a section ends.
     marks: Vec<u64>,
+    /// By start, so that no object is judged twice.
+    verdicts: HashMap<u64, Verdict>,
 }
 
 impl Objects {
@@ -373,7 +404,11 @@ impl Objects {
         );
         sized.sort_unstable();
         marks.sort_unstable();
-        Self { sized, marks }
+        Self {
+            sized,
+            marks,
+            verdicts: HashMap::new(),
+        }
     }
 
     /// The object that holds an address, or from there to where something else begins.

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Instant;
 
-use rivet_loader::{LinkError, LinkOptions, link};
+use rivet_loader::{LinkError, LinkOptions, Sidecar, link};
 use support::*;
 
 fn guest(name: &str) -> Vec<u8> {
@@ -110,6 +110,27 @@ fn random_damage_is_survived() {
     }
     // Damage to names, debug information or plain instructions changes nothing that is checked.
     assert!(accepted > 100, "{accepted} of 20000 accepted");
+}
+
+#[test]
+fn damaged_sidecars_are_survived() {
+    let linked = link(&guest("linkage"), &LinkOptions::default()).unwrap();
+    let bytes = linked.sidecar().encode();
+    let random = &mut Random::new(11);
+    let mut refused = 0;
+    for _ in 0..20_000 {
+        let mut damaged = bytes.clone();
+        for _ in 0..=random.below(3) {
+            let at = random.below(damaged.len());
+            damaged[at] = random.next() as u8;
+        }
+        match Sidecar::decode(&damaged) {
+            // What is read is written back as it was: there is one form of everything.
+            Ok(sidecar) => assert_eq!(sidecar.encode(), damaged),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 1000, "{refused} of 20000 refused");
 }
 
 #[test]
