@@ -57,6 +57,15 @@ fn a_diagnostic_shows_what_where_and_how_to_fix_it() {
 }
 
 #[test]
+fn names_with_control_characters_do_not_reach_the_terminal() {
+    let mut elf = plain();
+    elf.symbol("\x1b[2Jhidden\nerror: forged", 10 | GLOBAL, 1, TEXT);
+    let text = refusal(&elf.build()).diagnostic("a.elf").to_string();
+    assert!(text.contains("`<unprintable name>`"), "{text}");
+    assert!(!text.contains('\x1b') && !text.contains("forged"), "{text}");
+}
+
+#[test]
 fn files_that_are_not_rv64e_executables_are_refused() {
     assert_eq!(refusal(b"").code(), "not-elf");
     assert_eq!(refusal(b"\x7fEL").code(), "not-elf");

@@ -9,7 +9,8 @@ use crate::error::{LinkError, Part};
 /// Longer names are cut; no toolchain makes them, and bounded names keep time bounded.
 const MAX_NAME: usize = 4096;
 
-/// The zero-terminated name at an offset of a string table; empty if there is none.
+/// The zero-terminated name at an offset of a string table; empty if there is none. Names end up
+/// on terminals, so one with control characters is not shown.
 pub(super) fn name_at(strings: &[u8], offset: usize) -> &str {
     let Some(rest) = strings.get(offset..) else {
         return "";
@@ -19,7 +20,10 @@ pub(super) fn name_at(strings: &[u8], offset: usize) -> &str {
         .iter()
         .position(|&byte| byte == 0)
         .unwrap_or(rest.len());
-    std::str::from_utf8(&rest[..end]).unwrap_or("<name is not UTF-8>")
+    match std::str::from_utf8(&rest[..end]) {
+        Ok(name) if !name.chars().any(char::is_control) => name,
+        _ => "<unprintable name>",
+    }
 }
 
 /// Where a symbol lives.
