@@ -1,11 +1,12 @@
 //! The door into generated code: filling in the context, entering, and what comes back.
 
 use std::ffi::c_void;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use rivet_isa::{Exit, Gas, Pc, Regs};
 use rivet_paging::{
-    AddressSpace, FaultAction, FaultFrame, FaultScope, HostAddr, Settle, WindowView,
+    AddressSpace, FaultAction, FaultFrame, FaultScope, FaultSignal, HostAddr, Settle, WindowView,
 };
 
 use crate::activation::{Activation, LEAVE, Left, RunError};
@@ -21,9 +22,6 @@ const _: () = assert!(
 );
 const _: () = assert!(LEAVE == 0, "the stubs test for zero");
 
-/// Generated code lies below this address; the fault handler looks closer.
-const CODE_END: usize = 1 << 31;
-
 /// The registers and gas of a guest, updated in place by a run.
 #[derive(Debug)]
 pub struct Cpu<'a> {
@@ -37,6 +35,8 @@ pub struct Cpu<'a> {
 struct FaultData<'a> {
     translation: &'a Translation,
     context: *mut Context,
+    /// Where guest accesses can fault.
+    window: Range<HostAddr>,
 }
 
 impl Program {
@@ -179,13 +179,15 @@ impl<H: Host> Activation<'_, H> {
         let data = FaultData {
             translation: self.translation,
             context,
+            window: window.fault_range(),
         };
-        let code = HostAddr::new(0)..HostAddr::new(CODE_END);
+        // The handler looks closer: it also answers for the probe of the GS base.
+        let anywhere = HostAddr::new(0)..HostAddr::new(usize::MAX);
         let pointer = (&raw const data).cast_mut().cast::<c_void>();
         // SAFETY: `on_fault` gets what it expects, and only reads atomics and writes a field of
         // the context; the fault stub, where it lets execution go on, expects exactly the state
         // of generated code at a guest access.
-        let scope = unsafe { FaultScope::new(code, window.fault_range(), on_fault, pointer) };
+        let scope = unsafe { FaultScope::new(anywhere.clone(), anywhere, on_fault, pointer) };
         scope.run(|| {
             // SAFETY: the previous base is put back below; what runs in between is generated
             // code, or the host, which gets its own base (see `call`).
@@ -204,17 +206,24 @@ fn context_of(window: WindowView) -> *mut Context {
     window.base().wrapping_sub(CONTEXT_SIZE).cast()
 }
 
-/// Called in the signal handler: notes where the fault was and goes on in the fault stub.
+/// Called in the signal handler: notes where a fault of generated code was and goes on in the
+/// fault stub.
 unsafe extern "C" fn on_fault(data: *mut c_void, frame: &mut FaultFrame) -> FaultAction {
     // SAFETY: `guarded` passed its data, which lives as long as the scope.
     let data = unsafe { &*data.cast::<FaultData<'_>>() };
-    let pc = frame.pc().value() as u64;
-    if !data.translation.owns(pc) {
+    let pc = frame.pc().value();
+    if frame.pc() == HostAddr::of(stubs::context_through_gs as *const ()) {
+        frame.set_pc(HostAddr::of(stubs::unreadable as *const ()));
+        return FaultAction::Resume;
+    }
+    let in_window = data.window.contains(&frame.fault_address());
+    let stray = frame.signal() == FaultSignal::Fpe;
+    if !(in_window || stray) || !data.translation.owns(pc as u64) {
         return FaultAction::NotOurs;
     }
     // SAFETY: the context is alive, and the interrupted generated code uses this field only
     // through the stubs, which are not generated code.
-    unsafe { (*data.context).site = pc };
+    unsafe { (*data.context).site = pc as u64 };
     frame.set_pc(HostAddr::of(stubs::fault as *const ()));
     FaultAction::Resume
 }
@@ -258,7 +267,8 @@ unsafe extern "sysv64" fn call<H: Host>(context: *mut Context, pc: u32) -> u32 {
         unsafe { gs::set(base) };
     }
     let flow = catch_unwind(AssertUnwindSafe(|| activation.call(context, pc)));
-    if gs::get() != context.window {
+    // SAFETY: `guarded` is running, and its handler knows the function.
+    if unsafe { stubs::context_through_gs() } != context.own {
         // SAFETY: the base generated code needs; `guarded` puts the host's back at the end.
         unsafe { gs::set(context.window) };
     }

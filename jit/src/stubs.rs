@@ -290,3 +290,27 @@ pub(crate) unsafe extern "sysv64" fn bottom() {
         mismatched = sym mismatched_return,
     )
 }
+
+/// What the context holds as its own address, read through GS: right exactly if the GS base is.
+/// A host that has set the base to somewhere unmapped makes this fault; the handler then goes on
+/// in [`unreadable`]. Reading the base itself would take longer than the rest of a host call.
+///
+/// # Safety
+/// The thread is in a fault scope whose handler knows this function.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn context_through_gs() -> u64 {
+    naked_asm!(
+        "mov rax, gs:[{own}]
+         ret",
+        own = const displacement(offset_of!(Context, own)),
+    )
+}
+
+/// The answer of [`context_through_gs`] where it cannot read.
+///
+/// # Safety
+/// Entered only in place of that function.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn unreadable() -> u64 {
+    naked_asm!("xor eax, eax", "ret")
+}

@@ -314,7 +314,8 @@ impl Translator {
             sites,
             ..
         } = self;
-        for Link { hole, to } in std::mem::take(&mut lowering.far) {
+        let mut far = std::mem::take(&mut lowering.far);
+        for Link { hole, to } in far.drain(..) {
             if !lowering.asm.code.reserve(request.limit) {
                 return Err(TooLarge);
             }
@@ -322,6 +323,7 @@ impl Translator {
             lowering.asm.bind_to(hole, here);
             lowering.jump_through_table(to);
         }
+        lowering.far = far;
         if !lowering.asm.code.reserve(request.limit) {
             return Err(TooLarge);
         }
@@ -334,11 +336,11 @@ impl Translator {
         );
         let returns = lowering.asm.code.len() as u32;
         dynasm!(lowering.asm.code ; .arch x64 ; gs jmp QWORD [DWORD field!(return_stub)]);
-        for hole in std::mem::take(&mut lowering.returns) {
+        for hole in lowering.returns.drain(..) {
             lowering.asm.bind_to(hole, returns);
         }
         lowering.cold_start = lowering.asm.code.len() as u32;
-        for Link { hole, to } in std::mem::take(&mut lowering.cold) {
+        for Link { hole, to } in lowering.cold.drain(..) {
             if !lowering.asm.code.reserve(request.limit) {
                 return Err(TooLarge);
             }
@@ -349,7 +351,7 @@ impl Translator {
             debug_assert_eq!(lowering.asm.code.len() as u32 - here, COLD_CALL);
             sites.push(to);
         }
-        for Link { hole, to } in std::mem::take(&mut lowering.ahead) {
+        for Link { hole, to } in lowering.ahead.drain(..) {
             debug_assert!(
                 to < end && marks.at(to) >= mark::EMITTED,
                 "starts are all emitted"
@@ -367,7 +369,7 @@ impl Translator {
     /// The translated chunk, finished for the address it is going to have.
     pub(crate) fn finish(&mut self, address: u32) -> &[u8] {
         let lowering = &mut self.lowering;
-        for Link { hole, to } in std::mem::take(&mut lowering.outside) {
+        for Link { hole, to } in lowering.outside.drain(..) {
             lowering.asm.bind_to(hole, to.wrapping_sub(address));
         }
         lowering.asm.code.bytes()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{DATA_LEN, memory, memory_with, program, program_in, run, writable};
 use rivet_isa::{DATA_BASE, Exit, Gas, Pc, Reg, Regs};
-use rivet_jit::{Call, CallKind, CodeCache, Cpu, Flow, Left, NoHost};
+use rivet_jit::{Call, CallKind, CodeCache, Cpu, Flow, Left, NoHost, Program};
 use rivet_paging::GuestAddr;
 
 const GAS: u64 = 1 << 40;
@@ -190,7 +190,15 @@ fn set_gs_base(base: u64) {
 #[test]
 fn a_host_that_uses_gs_finds_its_own_and_may_change_it() {
     let code = asm("sd a0, 0(a1)\necalli 0\nld a2, 0(a1)\ntrap");
-    for own in [0u64, 0x1234_5000] {
+    let readable = Box::new([0u64; 512]);
+    let elsewhere = readable.as_ptr().expose_provenance() as u64 + 4096;
+    let cases = [
+        (0, 0x7777_0000),
+        (0x1234_5000, 0x7777_0000),
+        (0, elsewhere),
+        (0, 0),
+    ];
+    for (own, changed) in cases {
         std::thread::spawn({
             let code = code.clone();
             move || {
@@ -201,7 +209,7 @@ fn a_host_that_uses_gs_finds_its_own_and_may_change_it() {
                     if own != 0 {
                         assert_eq!(gs_base(), own);
                     }
-                    set_gs_base(0x7777_0000);
+                    set_gs_base(changed);
                     Flow::Continue
                 };
                 let ended = run(&program(&code), &mut memory(&code), 0, regs, GAS, &mut host);
@@ -215,6 +223,17 @@ fn a_host_that_uses_gs_finds_its_own_and_may_change_it() {
     }
 }
 
+/// The same program again, in memory of its own.
+fn nested(program: &Program, code: &[u8], n: u64) -> common::Ended {
+    let mut memory = memory(code);
+    let mut regs = Regs::default();
+    regs.set(Reg::A1, DATA_BASE + 4096 * n);
+    regs.set(Reg::A3, 2);
+    run(program, &mut memory, 0, regs, GAS, &mut |_: Call<'_>| {
+        Flow::Continue
+    })
+}
+
 #[test]
 fn many_threads_run_one_program_with_faults_calls_and_nested_runs() {
     let code =
@@ -226,7 +245,7 @@ fn many_threads_run_one_program_with_faults_calls_and_nested_runs() {
             let (program, code) = (Arc::clone(&program), code.clone());
             std::thread::spawn(move || {
                 let mut memory = memory_with(&code, [writable(DATA_BASE, DATA_LEN)]);
-                for round in 0..20 {
+                for round in 0..1000 {
                     let mut regs = Regs::default();
                     regs.set(Reg::A1, DATA_BASE + 4096 * ((n + round) % 256));
                     regs.set(Reg::A3, 5);
@@ -234,6 +253,10 @@ fn many_threads_run_one_program_with_faults_calls_and_nested_runs() {
                     let mut host = |call: Call<'_>| {
                         calls += 1;
                         assert_eq!(call.regs.get(Reg::A2), calls);
+                        if round % 100 == 0 && calls == 1 {
+                            let ended = nested(&program, &code, n);
+                            assert!(matches!(ended.left, Left::Exit(Exit::PageFault { .. }, _)));
+                        }
                         Flow::Continue
                     };
                     let ended = run(&program, &mut memory, 0, regs, GAS, &mut host);
@@ -245,7 +268,7 @@ fn many_threads_run_one_program_with_faults_calls_and_nested_runs() {
         })
         .collect();
     for thread in threads {
-        assert_eq!(thread.join().unwrap(), 20);
+        assert_eq!(thread.join().unwrap(), 256);
     }
 }
 

@@ -181,6 +181,8 @@ impl Lowering {
             return;
         }
         match home(rd) {
+            // Flags carry nothing between instructions, so the short form may clear them.
+            Home::Host(d) if value == 0 => self.asm.zero(d),
             Home::Host(d) => self.asm.mov_imm(d, value),
             _ => borrow::with_loans(&mut self.asm, [rd; 3], |asm, d, _, _| asm.mov_imm(d, value)),
         }
