@@ -169,8 +169,8 @@ impl AddressSpace {
     /// that is private already keeps that state.
     ///
     /// # Errors
-    /// The first page that nothing maps, as a fault; or a host error. Nothing is placed then,
-    /// except by a host error in the middle.
+    /// The first page that nothing maps, as a fault, with nothing placed; or a host error, after
+    /// which the space may have left its window.
     pub fn place(&mut self, addr: GuestAddr, bytes: &[u8]) -> Result<(), crate::Denied> {
         for (page, _, _) in pieces(addr, bytes.len()) {
             self.layout.permit(page, Access::Read)?;
@@ -198,7 +198,12 @@ impl AddressSpace {
             if window.ledger.open().contains(page) {
                 return Err(HostError::NotSettled);
             }
-            window.place_base(page, &content)?;
+            let placed = window.place_base(page, &content);
+            if let Err(error) = placed {
+                // The page may be left writable: machines go on elsewhere.
+                self.detach()?;
+                return Err(error);
+            }
         }
         self.base.insert(page, Arc::new(content));
         Ok(())

@@ -44,6 +44,8 @@ pub(crate) struct Window {
     mapped: Option<Arc<Layout>>,
     /// For each region mapped, whether huge and merged pages are kept out of it.
     plain: Box<[bool]>,
+    /// Whether a change of protection failed, so that what is writable is not known.
+    suspect: bool,
     mappings: Mappings,
 }
 
@@ -83,18 +85,32 @@ pub(crate) struct WindowPages<'a> {
     memory: &'a Reservation,
     mapped: Option<&'a Arc<Layout>>,
     plain: &'a mut [bool],
+    suspect: &'a mut bool,
     mappings: &'a mut Mappings,
+}
+
+impl WindowPages<'_> {
+    fn protect(
+        &mut self,
+        range: PageRange,
+        to: Protection,
+        mappings: u64,
+    ) -> Result<(), HostError> {
+        self.mappings.add(mappings)?;
+        let (start, len) = place(range);
+        let done = self.memory.protect(start, len, to);
+        *self.suspect |= done.is_err();
+        done
+    }
 }
 
 impl HostPages for WindowPages<'_> {
     fn allow(&mut self, range: PageRange, mappings: u64) -> Result<(), HostError> {
-        self.mappings.add(mappings)?;
-        protect(self.memory, range, Protection::ReadWrite)
+        self.protect(range, Protection::ReadWrite, mappings)
     }
 
     fn forbid(&mut self, range: PageRange, mappings: u64) -> Result<(), HostError> {
-        self.mappings.add(mappings)?;
-        protect(self.memory, range, Protection::Read)
+        self.protect(range, Protection::Read, mappings)
     }
 
     fn vouch(&mut self, range: PageRange) -> Result<(), HostError> {
@@ -139,10 +155,6 @@ fn place(range: PageRange) -> (usize, usize) {
     (BASE + range.byte_start(), range.byte_len())
 }
 
-fn protect(memory: &Reservation, range: PageRange, to: Protection) -> Result<(), HostError> {
-    memory.protect(BASE + range.byte_start(), range.byte_len(), to)
-}
-
 impl Window {
     pub(crate) fn reserve(total: Arc<AtomicU64>, limit: u64) -> Result<Self, HostError> {
         let mut mappings = Mappings {
@@ -158,6 +170,7 @@ impl Window {
             ledger: Ledger::default(),
             mapped: None,
             plain: Box::default(),
+            suspect: false,
             mappings,
         })
     }
@@ -231,6 +244,7 @@ impl Window {
         if self.mapped.take().is_some() {
             let len = ADDRESS_SPACE as usize;
             self.memory.map_zero(BASE, len, Protection::None)?;
+            self.suspect = false;
         }
         self.mappings.set(4);
         Ok(())
@@ -242,6 +256,7 @@ impl Window {
             memory: &self.memory,
             mapped: self.mapped.as_ref(),
             plain: &mut self.plain,
+            suspect: &mut self.suspect,
             mappings: &mut self.mappings,
         };
         (&mut self.ledger, pages)
@@ -254,11 +269,12 @@ impl Window {
         bytes: &[u8; PAGE_SIZE],
     ) -> Result<(), HostError> {
         let range = PageRange::single(page);
-        self.mappings.add(2)?;
-        protect(&self.memory, range, Protection::ReadWrite)?;
-        self.memory.write(BASE + range.byte_start(), bytes);
-        protect(&self.memory, range, Protection::Read)?;
-        self.ledger.mark_base(page);
+        let (_, mut pages) = self.states();
+        pages.allow(range, 2)?;
+        self.write_at(page.base().value() as usize, bytes);
+        let (ledger, mut pages) = self.states();
+        pages.forbid(range, 0)?;
+        ledger.mark_base(page);
         Ok(())
     }
 
@@ -268,8 +284,7 @@ impl Window {
         run: PageRange,
         mut content: impl FnMut(PageIndex) -> Option<&'a [u8; PAGE_SIZE]>,
     ) -> Result<(), HostError> {
-        self.mappings.add(2)?;
-        protect(&self.memory, run, Protection::ReadWrite)?;
+        self.states().1.allow(run, 2)?;
         for page in run.iter() {
             if let Some(bytes) = content(page) {
                 self.write_at(page.base().value() as usize, bytes);
@@ -291,9 +306,12 @@ impl Window {
 
     /// Takes every page back to closed with the content of its source. Base pages are gone too.
     pub(crate) fn wipe(&mut self) -> Result<(), HostError> {
-        if self.mappings.own > FRAGMENTED {
+        if (self.suspect || self.mappings.own > FRAGMENTED)
+            && let Some(layout) = self.mapped.clone()
+        {
             // Closed again, pieces of a mapping need not merge: start from none.
-            return self.unmap();
+            self.unmap()?;
+            return self.map(&layout);
         }
         for dirty in [
             self.ledger.charged(),
@@ -340,7 +358,11 @@ fn close(memory: &Reservation, range: PageRange, writable: [&PageSet; 2]) -> Res
     let hulls = writable.into_iter().filter_map(|set| hull(set, range));
     let dirty =
         hulls.reduce(|a, b| PageRange::between(a.start().min(b.start()), a.end().max(b.end())));
-    dirty.map_or(Ok(()), |dirty| protect(memory, dirty, Protection::Read))
+    let Some(dirty) = dirty else {
+        return Ok(());
+    };
+    let (start, len) = place(dirty);
+    memory.protect(start, len, Protection::Read)
 }
 
 /// The smallest range that holds every page of `set` in `range`.

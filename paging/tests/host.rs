@@ -337,6 +337,39 @@ fn isolated_pages_by_trap_stop_at_the_mapping_limit_and_go_on_in_software() {
 }
 
 #[test]
+fn a_machine_reset_after_many_isolated_pages_starts_over_in_its_window() {
+    let range = PageRange::from_bytes(DATA, 1 << 24).unwrap();
+    let content = PageSource::from_bytes(&[9; 100]).unwrap();
+    let regions = vec![Region::copy_on_write(range, content, COST)];
+    let layout = std::sync::Arc::new(Layout::new(regions).unwrap());
+    for tracker in [Tracker::Trap, Tracker::Windows] {
+        let mut guest = NativeGuest::new(&layout, &WindowPool::default(), tracker, GAS);
+        guest.space.place(at(1), &[4]).unwrap();
+        for round in 1..4 {
+            for page in (0..2000).step_by(2) {
+                store(&mut guest, page);
+            }
+            assert_eq!(guest.end(), GAS - round * 1000 * COST);
+            guest.space.reset().unwrap();
+            guest.space.begin_run().unwrap();
+            let nines = u64::from_le_bytes([9; 8]);
+            assert_eq!(
+                guest.load(at(0), AccessLen::Double),
+                Native::Done { value: nines }
+            );
+            assert_eq!(
+                guest.load(at(1), AccessLen::Byte),
+                Native::Done { value: 4 }
+            );
+            assert_eq!(
+                guest.load(at(8), AccessLen::Byte),
+                Native::Done { value: 0 }
+            );
+        }
+    }
+}
+
+#[test]
 fn adjacent_pages_by_trap_do_not_use_up_mappings() {
     passes("adjacent_pages_by_trap_do_not_use_up_mappings", || {
         let range = PageRange::from_bytes(DATA, 1 << 24).unwrap();

@@ -74,7 +74,10 @@ fn life(pool: &WindowPool, tracker: Tracker, limits: &MemoryLimits) -> Result<u6
     assert_eq!(twin.load(at(30, 100), AccessLen::Byte), Ok(9));
     assert_eq!(twin.load(at(9, 14), AccessLen::Byte), Ok(3));
     assert_eq!(twin.load(at(24, 0), AccessLen::Byte), Ok(5));
+    twin.place(at(28, 0), &[6; 5000]).map_err(host)?;
+    assert_eq!(twin.load(at(29, 0), AccessLen::Byte), Ok(6));
     twin.reset()?;
+    assert_eq!(twin.load(at(29, 0), AccessLen::Byte), Ok(6));
     assert_eq!(twin.load(at(30, 100), AccessLen::Byte), Ok(0));
     assert_eq!(twin.load(at(9, 5), AccessLen::Byte), Ok(3));
     assert_eq!(twin.load(at(3, 0), AccessLen::Byte), Ok(7));
