@@ -21,7 +21,7 @@ bless:
 
 # All benchmarks, with ratios and targets
 bench:
-    cargo bench -p rivet-benches
+    cargo bench --workspace
 
 # Documentation of all crates
 doc:
