@@ -12,6 +12,7 @@ use dynasmrt::{DynasmApi as _, dynasm};
 
 use crate::chunk::{COLD_CALL, SideTables, Site, SiteKind};
 use crate::context::field;
+use crate::decode_cache::DecodeCache;
 use crate::lower::{Constants, Link, Lower, Lowering, Step, Target, Targets, fuse};
 
 /// log2 of a chunk's bytes of guest code.
@@ -128,6 +129,7 @@ pub(crate) struct Translator {
     /// Blocks of the chunk: code offset and buffer offset.
     entries: Vec<(u32, u32)>,
     sites: Vec<Site>,
+    cache: DecodeCache,
 }
 
 impl Default for Translator {
@@ -140,8 +142,31 @@ impl Default for Translator {
             lowering,
             entries: Vec::new(),
             sites: Vec::new(),
+            cache: DecodeCache::default(),
         }
     }
+}
+
+/// The complete instruction at `at`, if there is one (ISA §5).
+#[inline(always)]
+fn fetch(code: &[u8], at: u32, cache: &mut DecodeCache) -> Option<Step> {
+    let half = code
+        .get(at as usize..)?
+        .first_chunk::<2>()
+        .map(|b| u16::from_le_bytes(*b))?;
+    if half & 3 != 3 {
+        return Some(Step {
+            inst: cache.expand(half),
+            pc: at,
+            len: 2,
+        });
+    }
+    let decoded = decode(code, at as usize)?;
+    Some(Step {
+        inst: decoded.inst,
+        pc: at,
+        len: decoded.len.bytes() as u8,
+    })
 }
 
 /// How the walk of a chunk ended.
@@ -180,8 +205,8 @@ impl Translator {
         };
         let (mut at, mut block, mut fresh) = (start, start, true);
         let mut block_step = 0;
-        while let Some(decoded) = decode(request.code, at as usize) {
-            let flow = decoded.inst.flow();
+        while let Some(step) = fetch(request.code, at, &mut self.cache) {
+            let flow = step.inst.flow();
             if fresh || flow.is_call() {
                 if at >= end {
                     return Stop::Start(at);
@@ -192,17 +217,12 @@ impl Translator {
                 self.steps.truncate(block_step);
                 return Stop::TooLong(block);
             }
-            if matches!(flow, Flow::Branch | Flow::Jump) && decoded.inst.imm() <= 0 {
-                self.mark_loop_head(i64::from(at) + i64::from(decoded.inst.imm()));
+            if matches!(flow, Flow::Branch | Flow::Jump) && step.inst.imm() <= 0 {
+                self.mark_loop_head(i64::from(at) + i64::from(step.inst.imm()));
             }
-            let len = decoded.len.bytes() as u8;
-            self.steps.push(Step {
-                inst: decoded.inst,
-                pc: at,
-                len,
-            });
+            self.steps.push(step);
             fresh = flow.is_terminator();
-            at += u32::from(len);
+            at = step.next_pc();
         }
         Stop::End(at)
     }

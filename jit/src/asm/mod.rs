@@ -1,7 +1,7 @@
 //! Writing x86-64 instructions.
 //!
 //! ```text
-//!  lower/*  ── verbs ──▶  Asm (x64.rs, memory.rs)  ── bytes ──▶  CodeBuffer  ──▶  code memory
+//!  lower/*  ── verbs ──▶  Asm (x64, jump, memory)  ── bytes ──▶  CodeBuffer  ──▶  code memory
 //!           ── dynasm! ────────────────────────────────────────▶
 //! ```
 //!
@@ -10,8 +10,10 @@
 //! their longest form: a redundant REX and SIB byte in most instructions, two bytes in seven.
 
 mod buffer;
+mod jump;
 mod memory;
 mod x64;
 
+pub(crate) use jump::{Rel8, Rel32};
 pub(crate) use memory::{Indexed, Load, Store};
-pub(crate) use x64::{Alu, Asm, BitOp, Cond, Count, F7, Host, Rel8, Rel32, Shift, ShiftX, Width};
+pub(crate) use x64::{Alu, Asm, BitOp, Cond, Count, F7, Host, Shift, ShiftX, Width};

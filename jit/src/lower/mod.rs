@@ -8,6 +8,7 @@
 //!   of them in their homes;
 //! * flags and rdx carry nothing from one guest instruction to the next.
 
+mod alu;
 mod borrow;
 mod control;
 mod fuse;

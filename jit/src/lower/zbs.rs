@@ -2,7 +2,7 @@
 
 use rivet_isa::{I6, R, VisitZbs};
 
-use super::i::set_after;
+use super::alu::set_after;
 use super::{Lower, Targets};
 use crate::asm::{Alu, BitOp, Cond, Host, Shift, Width};
 
