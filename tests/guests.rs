@@ -5,15 +5,24 @@ mod support;
 use std::collections::BTreeSet;
 use support::{executables, json, native_values, path, rivet, stderr};
 
-#[test]
-fn every_guest_and_variant_gives_its_native_value_and_output() {
+/// Runs every executable of every guest on a backend.
+#[track_caller]
+fn every_guest_gives_its_native_value(engine: &str) {
     let mut failures = Vec::new();
     for native in native_values() {
         let files = executables(&native.guest);
         assert!(!files.is_empty(), "{} has no executable", native.guest);
         for file in files {
             let file = file.to_str().expect("paths are UTF-8");
-            let output = rivet(&["run", "--json", "--arg", &native.arg, file]);
+            let output = rivet(&[
+                "run",
+                "--engine",
+                engine,
+                "--json",
+                "--arg",
+                &native.arg,
+                file,
+            ]);
             let report = json(&output);
             let page = native.page.map(|page| page << 12);
             let fine = report["exit"] == native.exit.as_str()
@@ -25,14 +34,27 @@ fn every_guest_and_variant_gives_its_native_value_and_output() {
                 && stderr(&output) == native.stdout
                 && output.status.code() == Some(i32::from(native.exit != "halt"));
             if !fine {
-                failures.push(format!(
-                    "{file}: {report} {:?}, expected {native:?}",
-                    stderr(&output)
-                ));
+                let text = stderr(&output);
+                failures.push(format!("{file}: {report} {text:?}, expected {native:?}"));
             }
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn interpreted_guests_and_variants_give_their_native_values_and_output() {
+    every_guest_gives_its_native_value("interp");
+}
+
+#[test]
+fn recompiled_guests_and_variants_give_their_native_values_and_output() {
+    every_guest_gives_its_native_value("jit");
+}
+
+#[test]
+fn both_engines_side_by_side_agree_on_every_guest_and_variant() {
+    every_guest_gives_its_native_value("checked");
 }
 
 #[test]

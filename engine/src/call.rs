@@ -13,7 +13,7 @@
 //! A range that a call writes must be quoted: its pages become private and are charged like a
 //! guest store's (gas §12), and [`CallContext::write`] refuses any other range.
 
-use crate::memory::Memory;
+use crate::memory::GuestMemory;
 use rivet_isa::{Gas, GuestAddr, PageIndex, Reg, Regs};
 use std::ops::Range;
 
@@ -139,7 +139,7 @@ pub enum AccessError {
 pub struct View<'a> {
     pub(crate) regs: &'a Regs,
     pub(crate) gas: Gas,
-    pub(crate) memory: &'a Memory,
+    pub(crate) memory: &'a dyn GuestMemory,
 }
 
 impl View<'_> {
@@ -174,7 +174,7 @@ impl View<'_> {
 pub struct CallContext<'a> {
     pub(crate) regs: &'a mut Regs,
     pub(crate) gas: &'a mut Gas,
-    pub(crate) memory: &'a mut Memory,
+    pub(crate) memory: &'a mut dyn GuestMemory,
     pub(crate) writes: &'a [Range<u64>],
 }
 

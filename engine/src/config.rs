@@ -7,19 +7,28 @@ use std::str::FromStr;
 /// Which engine executes guest code. All give the same results bit for bit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
 pub enum Backend {
-    /// The fastest that this machine can host.
+    /// The recompiler where it can run, else the interpreter.
     #[default]
     Auto,
+    /// The recompiler; an error where it cannot run.
+    Jit,
     /// The reference interpreter.
     Interp,
+    /// Recompiler and interpreter side by side, compared at every exit and call; the first
+    /// difference is a [`HostError::Diverged`](crate::HostError::Diverged).
+    Checked,
 }
 
 impl Backend {
+    const ALL: [Self; 4] = [Self::Auto, Self::Jit, Self::Interp, Self::Checked];
+
     /// Name as scripts write it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
+            Self::Jit => "jit",
             Self::Interp => "interp",
+            Self::Checked => "checked",
         }
     }
 }
@@ -32,17 +41,44 @@ impl fmt::Display for Backend {
 
 /// A backend name that is not one.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("`{0}` is not a backend: use auto or interp")]
+#[error("`{0}` is not a backend: use auto, jit, interp or checked")]
 pub struct UnknownBackend(String);
 
 impl FromStr for Backend {
     type Err = UnknownBackend;
 
     fn from_str(text: &str) -> Result<Self, UnknownBackend> {
-        [Self::Auto, Self::Interp]
+        Self::ALL
             .into_iter()
             .find(|backend| backend.name() == text)
             .ok_or_else(|| UnknownBackend(text.to_owned()))
+    }
+}
+
+/// Limits on what the machines of one engine may hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Private pages of one machine; all of the address space unless said.
+    pub machine_pages: u64,
+    /// Private pages of all machines; 2^22 (16 GiB) unless said.
+    pub engine_pages: u64,
+    /// Bytes of native code of all programs; 512 MiB unless said.
+    pub native_code: u64,
+    /// Idle 4 GiB windows kept for reuse.
+    pub idle_windows: usize,
+    /// Host mappings that all windows together may use.
+    pub mappings: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            machine_pages: 1 << 20,
+            engine_pages: 1 << 22,
+            native_code: 512 << 20,
+            idle_windows: 16,
+            mappings: 60_000,
+        }
     }
 }
 
@@ -53,4 +89,6 @@ pub struct Config {
     pub backend: Backend,
     /// Cost parameters of the protocol. They are part of a program's identity.
     pub cost_model: CostModel,
+    /// Limits of memory.
+    pub limits: Limits,
 }

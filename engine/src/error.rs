@@ -7,12 +7,12 @@ use rivet_isa::{GuestAddr, MAX_CODE_SIZE};
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The backend asked for by name cannot run on this machine.
-    #[error("the {backend} backend cannot run here: {reason}; use --engine auto or interp")]
+    #[error("the {backend} backend cannot run here: {reason}; use auto or interp")]
     Unsupported {
-        /// Name of the backend.
-        backend: &'static str,
+        /// The backend.
+        backend: crate::Backend,
         /// What is missing.
-        reason: &'static str,
+        reason: crate::Unavailable,
     },
 }
 
@@ -39,6 +39,16 @@ pub enum LoadError {
         /// Bytes.
         size: u64,
     },
+    /// The page manager refuses the layout for a reason the checks before it should have named.
+    #[error("the memory layout is refused: {0}")]
+    Paging(#[source] rivet_paging::LayoutError),
+    /// The recompiler cannot take the program.
+    #[cfg(has_jit)]
+    #[error("the recompiler cannot take the program: {0}")]
+    Recompiler(#[source] rivet_jit::ProgramError),
+    /// The host lacks memory or files for the program.
+    #[error("the host cannot hold the program: {0}")]
+    Host(#[from] HostError),
     /// The memory refuses the layout for a reason the checks before it should have named.
     #[error("the memory layout is refused: {0}")]
     Memory(#[from] rivet_interp::sparse::MapError),
@@ -73,14 +83,9 @@ pub enum StartError {
     },
 }
 
-impl<E> From<rivet_interp::RunError<E>> for HostError {
-    fn from(error: rivet_interp::RunError<E>) -> Self {
-        match error {
-            rivet_interp::RunError::Memory(_) => Self::Memory,
-            rivet_interp::RunError::Reserve { gas, charge } => {
-                Self::Accounting { left: gas, charge }
-            }
-        }
+impl From<rivet_interp::sparse::LimitReached> for HostError {
+    fn from(_: rivet_interp::sparse::LimitReached) -> Self {
+        Self::Memory
     }
 }
 
@@ -91,6 +96,16 @@ pub enum HostError {
     /// An earlier run of this machine failed.
     #[error("this machine failed before and cannot run again: start a new one")]
     Poisoned,
+    /// The page manager failed.
+    #[error(transparent)]
+    Paging(#[from] rivet_paging::HostError),
+    /// Generated code could not go on.
+    #[cfg(has_jit)]
+    #[error(transparent)]
+    Recompiler(rivet_jit::RunError),
+    /// The two engines of [`Backend::Checked`](crate::Backend::Checked) gave different answers.
+    #[error("the engines diverged: {0}")]
+    Diverged(Box<crate::checked::Divergence>),
     /// Guest memory could not be provided.
     #[error("guest memory is exhausted: raise the memory limit or run fewer machines")]
     Memory,

@@ -32,21 +32,27 @@
 
 mod bare;
 mod call;
+mod checked;
 mod config;
 mod error;
 mod hash;
+mod interpreted;
 mod machine;
 mod memory;
+mod native;
 mod program;
 mod service;
 
 pub use bare::{Bare, MAX_WRITE};
 pub use call::{AccessError, Call, CallContext, Flow, Host, NoHost, Quote, TooManyWrites, View};
-pub use config::{Backend, Config};
+pub use checked::Divergence;
+pub use config::{Backend, Config, Limits};
 pub use error::{EngineError, HostError, LoadError, StartError};
 pub use hash::MemoryHash;
 pub use machine::Machine;
+pub use native::{Translation, Unavailable, first_write_tracking, native_available};
 pub use program::{BlockInfo, Program, Raw, Start};
+pub use rivet_interp::State;
 pub use rivet_isa::{Exit, Payment};
 
 mod engine;

@@ -10,14 +10,36 @@
 //! A failure of the host poisons the machine: nothing but dropping it is left.
 
 use crate::call::{AccessError, Call, Host};
+use crate::checked::{self, Pair};
 use crate::config::Backend;
 use crate::error::HostError;
 use crate::hash::MemoryHash;
-use crate::memory::Memory;
+use crate::interpreted;
+use crate::memory::GuestMemory;
+use crate::native;
 use crate::program::Program;
-use crate::service::{Serviced, service};
-use rivet_interp::State;
+use rivet_interp::{SparseMemory, State};
 use rivet_isa::{Exit, Gas, GuestAddr, PageIndex, Payment, Pc, Regs};
+use rivet_paging::{AddressSpace, Tracker};
+use std::fmt;
+
+/// Guest memory, and with it the engine that runs on it.
+pub(crate) enum Store {
+    Sparse(SparseMemory),
+    Paged(Box<AddressSpace>),
+    Checked(Box<Pair>),
+}
+
+impl Store {
+    /// The memory that counts: of a checked machine, the leader's.
+    fn guest(&self) -> &dyn GuestMemory {
+        match self {
+            Self::Sparse(memory) => memory,
+            Self::Paged(memory) => &**memory,
+            Self::Checked(pair) => &pair.leader,
+        }
+    }
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Status {
@@ -29,21 +51,31 @@ enum Status {
 }
 
 /// One execution: registers, pc, gas and memory.
-#[derive(Debug)]
 pub struct Machine {
     program: Program,
     state: State,
-    memory: Memory,
+    store: Store,
     status: Status,
 }
 
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine")
+            .field("backend", &self.backend())
+            .field("state", &self.state)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Machine {
-    pub(crate) fn new(program: Program, memory: Memory, regs: Regs, pc: Pc, gas: Gas) -> Self {
+    pub(crate) fn new(program: Program, regs: Regs, pc: Pc, gas: Gas) -> Self {
         let state = State { regs, pc, gas };
+        let store = program.0.store();
         Self {
             program,
             state,
-            memory,
+            store,
             status: Status::Ready,
         }
     }
@@ -55,8 +87,25 @@ impl Machine {
 
     /// The backend that executes it.
     pub fn backend(&self) -> Backend {
-        match self.memory {
-            Memory::Sparse(_) => Backend::Interp,
+        match self.store {
+            Store::Sparse(_) => Backend::Interp,
+            Store::Paged(_) => Backend::Jit,
+            Store::Checked(_) => Backend::Checked,
+        }
+    }
+
+    /// How first writes are found now, and why not the faster way, in words.
+    pub fn tracking(&self) -> String {
+        let memory = match &self.store {
+            Store::Sparse(_) => return "in software, page by page".to_owned(),
+            Store::Paged(memory) => memory,
+            Store::Checked(pair) => &pair.leader,
+        };
+        match (memory.window(), memory.tracker()) {
+            (None, _) => "in software, page by page".to_owned(),
+            (_, (Tracker::Windows, _)) => "windows".to_owned(),
+            (_, (Tracker::Trap, Some(reason))) => format!("traps, because {reason}"),
+            (_, (Tracker::Trap, None)) => "traps".to_owned(),
         }
     }
 
@@ -86,7 +135,14 @@ impl Machine {
     /// # Errors
     /// [`AccessError::Inaccessible`] if a page is not writable; nothing is placed then.
     pub fn place(&mut self, addr: GuestAddr, bytes: &[u8]) -> Result<(), AccessError> {
-        self.memory.place(addr, bytes)
+        match &mut self.store {
+            Store::Sparse(memory) => GuestMemory::place(memory, addr, bytes),
+            Store::Paged(memory) => GuestMemory::place(&mut **memory, addr, bytes),
+            Store::Checked(pair) => {
+                GuestMemory::place(&mut pair.leader, addr, bytes)?;
+                GuestMemory::place(&mut pair.follower, addr, bytes)
+            }
+        }
     }
 
     /// Copies guest memory from `addr` on, addresses modulo 2^32; code and data alike.
@@ -94,17 +150,17 @@ impl Machine {
     /// # Errors
     /// [`AccessError::Inaccessible`] if a page is not mapped; `out` is unchanged then.
     pub fn read(&self, addr: GuestAddr, out: &mut [u8]) -> Result<(), AccessError> {
-        self.memory.read(addr, out)
+        self.store.guest().read(addr, out)
     }
 
     /// The pages that have become private, in ascending order.
     pub fn private_pages(&self) -> Vec<PageIndex> {
-        self.memory.private_pages()
+        self.store.guest().private_pages()
     }
 
     /// A hash of all data memory.
     pub fn memory_hash(&self) -> MemoryHash {
-        self.memory.hash()
+        self.store.guest().hash()
     }
 
     /// Runs until an exit, offering each call to `host`.
@@ -129,41 +185,35 @@ impl Machine {
     }
 
     fn advance(&mut self, host: &mut dyn Host) -> Result<Exit, HostError> {
-        let mut pending = match self.status {
+        match self.status {
             Status::Poisoned => return Err(HostError::Poisoned),
             Status::Ended(exit) => return Ok(exit),
-            Status::Pending(call) => Some(call),
-            Status::Ready => None,
-        };
-        loop {
-            let call = match pending.take() {
-                Some(call) => call,
-                None => {
-                    let exit = self.execute()?;
-                    match Call::of(exit) {
-                        Some((call, _)) => call,
-                        None => return Ok(exit),
-                    }
-                }
-            };
-            let State { regs, pc, gas } = &mut self.state;
-            match service(host, call, *pc, regs, gas, &mut self.memory)? {
-                Serviced::Continue => {}
-                Serviced::Exit(exit, at) => {
-                    *pc = at;
+            Status::Pending(call) => {
+                if let Some(exit) = self.answer(call, host)? {
                     return Ok(exit);
                 }
             }
+            Status::Ready => {}
+        }
+        let inner = &*self.program.0;
+        let (code, state) = (&inner.interp, &mut self.state);
+        match (&mut self.store, inner.native()) {
+            (Store::Paged(memory), Some(native)) => native::run(native, code, state, memory, host),
+            (Store::Checked(pair), Some(native)) => checked::run(native, code, state, pair, host),
+            (Store::Sparse(memory), _) => interpreted::run(code, state, memory, host),
+            (_, None) => unreachable!("only a native program makes such a store"),
         }
     }
 
-    /// Runs to the next exit or call.
-    fn execute(&mut self) -> Result<Exit, HostError> {
-        let program = &self.program.0.interp;
-        match &mut self.memory {
-            Memory::Sparse(memory) => {
-                rivet_interp::run(program, &mut self.state, memory).map_err(HostError::from)
+    /// Offers a call that an earlier run left unanswered.
+    fn answer(&mut self, call: Call, host: &mut dyn Host) -> Result<Option<Exit>, HostError> {
+        let exit = call.exit(Payment::Unpaid);
+        match &mut self.store {
+            Store::Sparse(memory) => interpreted::answered(exit, &mut self.state, memory, host),
+            Store::Paged(memory) => {
+                interpreted::answered(exit, &mut self.state, &mut **memory, host)
             }
+            Store::Checked(pair) => checked::serve(exit, &mut self.state, pair, host),
         }
     }
 }

@@ -1,9 +1,13 @@
 //! A loaded program: code, regions, costs and entry points, shared by all its machines.
 
+use crate::checked::Pair;
 use crate::config::Config;
+use crate::engine::Chosen;
 use crate::error::{LoadError, StartError};
-use crate::machine::Machine;
-use crate::memory::{self, Memory};
+use crate::machine::{Machine, Store};
+use crate::memory::sparse;
+use crate::native::{NativeProgram, Translation};
+
 use rivet_image::{Data, EndpointDef, Image, Key, Region, RegionKind};
 use rivet_interp::SparseMemory;
 use rivet_isa::gas::{BlockCost, FrameCosts, block_cost};
@@ -106,8 +110,45 @@ pub(crate) struct Inner {
     pub(crate) costs: FrameCosts,
     pub(crate) interp: rivet_interp::Program,
     endpoints: Vec<(Key, EndpointDef)>,
-    /// Untouched memory that machines of the interpreter start from.
-    template: Mutex<SparseMemory>,
+    memory: Origin,
+}
+
+/// Where machines get their memory from, and what they run on.
+enum Origin {
+    Interp(Template),
+    Jit(NativeProgram),
+    Checked(NativeProgram, Template),
+}
+
+/// Untouched memory that machines of the interpreter start from.
+struct Template(Mutex<SparseMemory>);
+
+impl Template {
+    fn fork(&self) -> SparseMemory {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fork()
+    }
+}
+
+impl Inner {
+    /// The recompiler's side of the program, if machines use it.
+    pub(crate) fn native(&self) -> Option<&NativeProgram> {
+        match &self.memory {
+            Origin::Interp(_) => None,
+            Origin::Jit(native) | Origin::Checked(native, _) => Some(native),
+        }
+    }
+
+    /// Untouched memory for a machine.
+    pub(crate) fn store(&self) -> Store {
+        match &self.memory {
+            Origin::Interp(template) => Store::Sparse(template.fork()),
+            Origin::Jit(native) => Store::Paged(Box::new(native.memory())),
+            Origin::Checked(native, template) => {
+                let (leader, follower) = (native.memory(), template.fork());
+                Store::Checked(Box::new(Pair { leader, follower }))
+            }
+        }
+    }
 }
 
 /// A loaded program. Cheap to clone, shared between threads.
@@ -125,27 +166,33 @@ impl fmt::Debug for Program {
 }
 
 impl Program {
-    pub(crate) fn of_image(config: &Config, image: &Image) -> Result<Self, LoadError> {
+    pub(crate) fn of_image(
+        config: &Config,
+        chosen: &Chosen,
+        image: &Image,
+    ) -> Result<Self, LoadError> {
         let regions = image.layout()?;
         Self::build(
             config,
+            chosen,
             image.code_shared(),
             regions,
             image.endpoints().to_vec(),
         )
     }
 
-    pub(crate) fn of_raw(config: &Config, raw: Raw) -> Result<Self, LoadError> {
+    pub(crate) fn of_raw(config: &Config, chosen: &Chosen, raw: Raw) -> Result<Self, LoadError> {
         let mut regions = Vec::with_capacity(raw.regions.len());
         for (start, size, kind, content) in raw.regions {
             regions.push(raw_region(start, size, kind, &content)?);
         }
         regions.sort_by_key(|region| region.first);
-        Self::build(config, raw.code.into(), regions, Vec::new())
+        Self::build(config, chosen, raw.code.into(), regions, Vec::new())
     }
 
     fn build(
         config: &Config,
+        chosen: &Chosen,
         code: Arc<[u8]>,
         regions: Vec<Region>,
         endpoints: Vec<(Key, EndpointDef)>,
@@ -169,7 +216,17 @@ impl Program {
             .cost_model
             .frame(footprint, writable.map(|r| u64::from(r.pages)));
         let interp = rivet_interp::Program::new(Arc::clone(&code), costs);
-        let template = Mutex::new(memory::template(config, &code, &regions)?);
+        let template = || {
+            sparse::template(config, &code, &regions)
+                .map(Mutex::new)
+                .map(Template)
+        };
+        let native = |native| NativeProgram::new(native, config, &interp, &regions);
+        let memory = match chosen {
+            Chosen::Interp => Origin::Interp(template()?),
+            Chosen::Jit(shared) => Origin::Jit(native(shared)?),
+            Chosen::Checked(shared) => Origin::Checked(native(shared)?, template()?),
+        };
         let regions = regions.into();
         let inner = Inner {
             code,
@@ -177,7 +234,7 @@ impl Program {
             costs,
             interp,
             endpoints,
-            template,
+            memory,
         };
         Ok(Self(Arc::new(inner)))
     }
@@ -216,6 +273,13 @@ impl Program {
         })
     }
 
+    /// What translation has done so far; nothing where machines are interpreted.
+    pub fn translation(&self) -> Translation {
+        self.0
+            .native()
+            .map_or_else(Translation::default, NativeProgram::translation)
+    }
+
     /// The endpoints of the image this program was loaded from.
     pub fn endpoints(&self) -> &[(Key, EndpointDef)] {
         &self.0.endpoints
@@ -242,19 +306,7 @@ impl Program {
         for (slot, value) in start.regs {
             regs.slots_mut()[slot.index()] = value;
         }
-        let template = self
-            .0
-            .template
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .fork();
-        Ok(Machine::new(
-            self.clone(),
-            Memory::Sparse(template),
-            regs,
-            pc,
-            start.gas,
-        ))
+        Ok(Machine::new(self.clone(), regs, pc, start.gas))
     }
 }
 

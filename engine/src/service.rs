@@ -2,7 +2,7 @@
 
 use crate::call::{Call, CallContext, Flow, Host, View};
 use crate::error::HostError;
-use crate::memory::Memory;
+use crate::memory::GuestMemory;
 use rivet_isa::gas::CostModel;
 use rivet_isa::{Exit, Gas, Payment, Pc, Regs};
 
@@ -57,7 +57,7 @@ pub(crate) fn service(
     next_pc: Pc,
     regs: &mut Regs,
     gas: &mut Gas,
-    memory: &mut Memory,
+    memory: &mut dyn GuestMemory,
 ) -> Result<Serviced, HostError> {
     let quote = host.quote(
         call,

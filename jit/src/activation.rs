@@ -23,7 +23,7 @@ pub enum Left {
 }
 
 /// Why a run could not go on; nothing about the guest follows from it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RunError {
     /// The machine cannot run generated code.
     #[error(transparent)]

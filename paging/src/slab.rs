@@ -108,6 +108,43 @@ impl PageSource {
         Ok(Slab::new(bytes)?.map_or_else(Self::empty, Self::from))
     }
 
+    /// Content given page by page: index of the page, ascending, and its bytes up to 4096, the rest
+    /// of the page being zeros. Pages between them read as zeros; wide gaps take no memory even
+    /// when they are read.
+    ///
+    /// # Errors
+    /// As [`Slab::new`].
+    ///
+    /// # Panics
+    /// If the indices do not ascend or a page has more than 4096 bytes.
+    pub fn from_pages(pages: &[(u32, &[u8])]) -> Result<Self, HostError> {
+        assert!(pages.is_sorted_by(|a, b| a.0 < b.0), "pages ascend");
+        let runs = runs(pages);
+        let total: u64 = runs.iter().map(|run| u64::from(run.count)).sum();
+        let Some(last) = runs.last().filter(|_| total > 0) else {
+            return Ok(Self::empty());
+        };
+        let count = |n: u64| PageCount::covering(n * PAGE_SIZE as u64).ok_or(HostError::TooLarge);
+        let end = count(u64::from(last.at) + u64::from(last.count))?;
+        let chunks = runs.iter().flat_map(|run| {
+            pages[run.pages.clone()].iter().map(move |(index, bytes)| {
+                assert!(bytes.len() <= PAGE_SIZE, "a page has 4096 bytes");
+                ((run.from + (index - run.at)) as usize * PAGE_SIZE, *bytes)
+            })
+        });
+        let slab = Slab::from_chunks(count(total)?, chunks)?;
+        let extent = |run: &Run| Extent {
+            at: run.at,
+            count: run.count,
+            slab: slab.clone(),
+            from: run.from,
+        };
+        Ok(Self {
+            extents: runs.iter().map(extent).collect(),
+            pages: end.value(),
+        })
+    }
+
     /// How many pages it has; what a mapping has beyond them reads as zeros.
     pub fn pages(&self) -> PageCount {
         PageCount::new(self.pages).expect("a source is at most an address space long")
@@ -143,6 +180,44 @@ impl PageSource {
     }
 }
 
+/// Pages that become one extent, gaps between them included.
+struct Run {
+    /// First page of the source.
+    at: u32,
+    count: u32,
+    /// First page in the slab.
+    from: u32,
+    /// Which of the given pages.
+    pages: std::ops::Range<usize>,
+}
+
+/// Gaps below this many pages are not worth a mapping.
+const NARROW_GAP: u32 = 16;
+
+/// Cuts ascending pages into at most [`MAX_EXTENTS`] runs, at the widest gaps.
+fn runs(pages: &[(u32, &[u8])]) -> Vec<Run> {
+    let gap = |i: usize| pages[i].0 - pages[i - 1].0 - 1;
+    let mut cuts: Vec<usize> = (1..pages.len()).filter(|&i| gap(i) >= NARROW_GAP).collect();
+    cuts.sort_by_key(|&i| std::cmp::Reverse(gap(i)));
+    cuts.truncate(MAX_EXTENTS - 1);
+    cuts.sort_unstable();
+    cuts.push(pages.len());
+    let (mut first, mut from, mut runs) = (0, 0, Vec::new());
+    for cut in cuts.into_iter().filter(|&cut| cut > 0) {
+        let at = pages[first].0;
+        let count = pages[cut - 1].0 - at + 1;
+        runs.push(Run {
+            at,
+            count,
+            from,
+            pages: first..cut,
+        });
+        from += count;
+        first = cut;
+    }
+    runs
+}
+
 impl From<Slab> for PageSource {
     fn from(slab: Slab) -> Self {
         let pages = slab.pages;
@@ -155,6 +230,49 @@ impl From<Slab> for PageSource {
         Self {
             extents: vec![extent],
             pages,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(index: u32) -> Vec<u8> {
+        vec![index as u8 | 1; 1 + index as usize % PAGE_SIZE]
+    }
+
+    #[test]
+    fn a_source_of_scattered_pages_has_each_in_its_place_and_zeros_between() {
+        let layouts: [Vec<u32>; 4] = [
+            vec![],
+            vec![0, 1, 2, 5, 900_000],
+            (0..40).map(|i| i * i * 400).collect(),
+            (0..500).map(|i| i * 20 + i % 3).collect(),
+        ];
+        for indices in layouts {
+            let content: Vec<Vec<u8>> = indices.iter().map(|&i| filled(i)).collect();
+            let pages: Vec<(u32, &[u8])> = indices
+                .iter()
+                .zip(&content)
+                .map(|(&index, bytes)| (index, bytes.as_slice()))
+                .collect();
+            let source = PageSource::from_pages(&pages).unwrap();
+            assert!(source.extents().len() <= MAX_EXTENTS);
+            assert_eq!(
+                source.pages().value(),
+                indices.last().map_or(0, |last| last + 1)
+            );
+            for (index, bytes) in &pages {
+                let page = source.page(*index).unwrap();
+                assert_eq!(&page[..bytes.len()], *bytes);
+                assert!(page[bytes.len()..].iter().all(|byte| *byte == 0));
+                let next = index + 1;
+                if !indices.contains(&next) {
+                    let page = source.page(next);
+                    assert!(page.is_none_or(|page| page.iter().all(|byte| *byte == 0)));
+                }
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::Outcome;
 use crate::cc;
 use crate::failure::Failure;
+use rivet::engine::{first_write_tracking, native_available};
 use std::io::{self, Write};
 
 /// Say what works on this machine and what is missing
@@ -22,7 +23,7 @@ struct Check {
 }
 
 pub(crate) fn doctor(args: &Args) -> Result<Outcome, Failure> {
-    let checks = [interpreter(), compiler()];
+    let checks = [recompiler(), tracker(), interpreter(), compiler()];
     let mut out = io::stdout().lock();
     if args.json {
         let entry = |check: &Check| {
@@ -45,8 +46,32 @@ pub(crate) fn doctor(args: &Args) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
+fn recompiler() -> Check {
+    let (fine, finding) = match native_available() {
+        Ok(()) => (true, "runs here; `--engine auto` uses it".to_owned()),
+        Err(reason) => (
+            false,
+            format!("{reason}; `--engine auto` uses the interpreter"),
+        ),
+    };
+    Check {
+        name: "recompiler",
+        fine,
+        finding,
+    }
+}
+
+fn tracker() -> Check {
+    let finding = first_write_tracking();
+    Check {
+        name: "first writes",
+        fine: true,
+        finding,
+    }
+}
+
 fn interpreter() -> Check {
-    let finding = "runs everywhere; `--engine auto` uses it".to_owned();
+    let finding = "runs everywhere".to_owned();
     Check {
         name: "interpreter",
         fine: true,

@@ -3,7 +3,7 @@
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::symbols::Symbols;
-use rivet::engine::{Exit, HostError, Machine};
+use rivet::engine::{Exit, HostError, Machine, Unavailable};
 use rivet::isa::{Gas, Reg};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -15,6 +15,7 @@ pub(crate) struct Report<'a> {
     pub(crate) start_gas: Gas,
     pub(crate) compile_ns: u128,
     pub(crate) run_ns: u128,
+    pub(crate) fallback: Option<Unavailable>,
 }
 
 /// The object of `--json`; the names are fixed for scripts.
@@ -78,9 +79,22 @@ impl Report<'_> {
             .saturating_sub(self.machine.gas().value())
     }
 
+    /// Time spent translating, before and during the run.
+    fn compiling(&self) -> u128 {
+        self.compile_ns + u128::from(self.machine.program().translation().nanoseconds)
+    }
+
+    /// The rest of the run.
+    fn running(&self) -> u128 {
+        let translation = self.machine.program().translation();
+        self.run_ns
+            .saturating_sub(u128::from(translation.nanoseconds))
+    }
+
     fn json(&self) -> Json {
         let exit = self.result.as_ref().ok();
         let machine = self.machine;
+        let translation = machine.program().translation();
         let (page, selector) = match exit {
             Some(Exit::PageFault { page }) => (Some(page.base().value()), None),
             Some(Exit::HostCall { selector, .. }) => (None, Some(*selector)),
@@ -103,10 +117,10 @@ impl Report<'_> {
             memory_hash: machine.memory_hash().to_string(),
             page,
             selector,
-            compile_ns: self.compile_ns,
-            run_ns: self.run_ns,
-            translated_bytes: 0,
-            native_bytes: 0,
+            compile_ns: self.compiling(),
+            run_ns: self.running(),
+            translated_bytes: translation.guest_bytes,
+            native_bytes: translation.native_bytes,
             engine: machine.backend().name(),
             error: self.result.as_ref().err().map(ToString::to_string),
         }
@@ -133,13 +147,23 @@ impl Report<'_> {
     fn stats(&self, out: &mut dyn Write) -> io::Result<()> {
         let machine = self.machine;
         let costs = machine.program().costs();
+        let translation = machine.program().translation();
         writeln!(out, "engine: {}", machine.backend())?;
+        if let Some(reason) = self.fallback {
+            writeln!(out, "no recompiler: {reason}")?;
+        }
         writeln!(
             out,
             "compile: {} us, run: {} us",
-            self.compile_ns / 1000,
-            self.run_ns / 1000
+            self.compiling() / 1000,
+            self.running() / 1000
         )?;
+        writeln!(
+            out,
+            "translated: {} bytes to {} native, {} chunks left to the interpreter",
+            translation.guest_bytes, translation.native_bytes, translation.refused_chunks
+        )?;
+        writeln!(out, "first writes: {}", machine.tracking())?;
         writeln!(
             out,
             "frame: {} cycles per memory access, {} gas for the dearest page",

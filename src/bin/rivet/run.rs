@@ -31,7 +31,7 @@ the other way round. Exit status: 0 halted, 1 ended otherwise, 2 usage or load e
 pub(crate) struct Args {
     /// ELF executable, .pvm image, or bare code with --raw
     file: PathBuf,
-    /// Backend: auto or interp
+    /// Backend: auto, jit, interp or checked
     #[arg(long, value_name = "NAME", default_value = "auto")]
     engine: Backend,
     /// Gas to start with, below 2^63
@@ -87,6 +87,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
         start_gas: args.gas,
         compile_ns,
         run_ns: running.elapsed().as_nanos(),
+        fallback: engine.fallback(),
     };
     for request in &args.dumps {
         dump(&machine, request)?;

@@ -2,8 +2,8 @@
 //! Ledgers are those of gas §17.2 and §18.5.
 
 use rivet_engine::{
-    AccessError, Bare, Call, CallContext, Config, Engine, Exit, Flow, Host, Machine, NoHost,
-    Payment, Quote, Raw, Start, View,
+    AccessError, Bare, Call, CallContext, Exit, Flow, Host, Machine, NoHost, Payment, Quote, Raw,
+    Start, View,
 };
 use rivet_image::RegionKind;
 use rivet_isa::asm::assemble;
@@ -12,7 +12,7 @@ use rivet_isa::{Gas, GuestAddr, PageIndex, Pc, Reg, Slot};
 const DATA: u64 = 0x1000_0000;
 
 fn machine(text: &str, gas: u64) -> Machine {
-    let engine = Engine::new(Config::default()).unwrap();
+    let engine = super::engine();
     let raw = Raw::new(assemble(text).unwrap())
         .region(DATA, 4 * 4096, RegionKind::CopyOnWrite, vec![])
         .region(
@@ -164,7 +164,7 @@ fn an_unanswered_call_surfaces_even_without_gas() {
 fn a_kernel_write_charges_the_pages_it_makes_private_as_in_gas_18_5() {
     let text = "sd zero, 0(a0)\n fallthrough\n ecalli 9\n trap";
     for (gas, exit, left) in [(622, Exit::Trap, 0), (621, Exit::OutOfGas, 621)] {
-        let engine = Engine::new(Config::default()).unwrap();
+        let engine = super::engine();
         let raw =
             Raw::new(assemble(text).unwrap()).region(DATA, 4 * 4096, RegionKind::Ephemeral, vec![]);
         let start = Start::at(0).with_gas(Gas::new(10_000).unwrap());
@@ -287,7 +287,7 @@ fn the_bare_host_writes_counts_and_finishes() {
     );
     assert_eq!((vm.gas().value(), vm.pc().value()), (1000 - 1 - 300, 20));
 
-    let engine = Engine::new(Config::default()).unwrap();
+    let engine = super::engine();
     let code = assemble("ecalli -1\n ecalli 0").unwrap();
     let raw = Raw::new(code).region(DATA, 4096, RegionKind::Pinned, b"hello\nrest".to_vec());
     let program = engine.load_raw(raw).unwrap();

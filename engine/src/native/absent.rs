@@ -1,0 +1,53 @@
+//! Stands in for the recompiler on targets that have none.
+
+use super::{Translation, Unavailable};
+use crate::call::Host;
+use crate::config::{Config, Limits};
+use crate::error::{HostError, LoadError};
+use rivet_image::Region;
+use rivet_interp::State;
+use rivet_isa::Exit;
+use rivet_paging::AddressSpace;
+use std::convert::Infallible;
+
+/// Cannot exist.
+#[derive(Clone, Debug)]
+pub(crate) struct Native(Infallible);
+
+impl Native {
+    pub(crate) fn new(_: &Limits) -> Result<Self, Unavailable> {
+        Err(Unavailable::Target)
+    }
+}
+
+/// Cannot exist.
+pub(crate) struct NativeProgram(Infallible);
+
+impl NativeProgram {
+    pub(crate) fn new(
+        native: &Native,
+        _: &Config,
+        _: &rivet_interp::Program,
+        _: &[Region],
+    ) -> Result<Self, LoadError> {
+        match native.0 {}
+    }
+
+    pub(crate) fn memory(&self) -> AddressSpace {
+        match self.0 {}
+    }
+
+    pub(crate) fn translation(&self) -> Translation {
+        match self.0 {}
+    }
+}
+
+pub(crate) fn run(
+    native: &NativeProgram,
+    _: &rivet_interp::Program,
+    _: &mut State,
+    _: &mut AddressSpace,
+    _: &mut dyn Host,
+) -> Result<Exit, HostError> {
+    match native.0 {}
+}
