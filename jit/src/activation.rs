@@ -8,7 +8,7 @@ use rivet_paging::{Access, AccessLen, AddressSpace, Change, Denied, GuestAddr, H
 use crate::chunk::{Site, SiteKind, Trap};
 use crate::context::Context;
 use crate::gate::SMALL_RESERVE;
-use crate::host::{Call, CallKind, Flow, Host};
+use crate::host::{Call, CallKind, CallMemory, Flow, Host};
 use crate::process;
 use crate::translation::{Entry, Translation};
 
@@ -215,7 +215,7 @@ impl<H: Host> Activation<'_, H> {
             next_pc,
             regs,
             gas: &mut gas,
-            memory: &mut *self.memory,
+            memory: CallMemory::new(self.memory),
         };
         let flow = self.host.call(call);
         if gas.value() != context.gas_left() || self.memory.open_charge() != context.open() {

@@ -88,6 +88,13 @@ pub(crate) struct SideTables {
     pub(crate) instructions: u32,
 }
 
+impl SideTables {
+    /// Memory they take.
+    pub(crate) fn bytes(&self) -> u64 {
+        (size_of_val(&*self.sites) + size_of_val(&*self.traps)) as u64
+    }
+}
+
 /// A chunk whose code is published. Dropping it gives the code memory back.
 #[derive(Debug)]
 pub(crate) struct Chunk {

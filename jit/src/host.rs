@@ -1,7 +1,9 @@
 //! Who answers the guest's calls while it runs.
 
+use std::ops::Deref;
+
 use rivet_isa::{Exit, Gas, Payment, Pc, Regs};
-use rivet_paging::AddressSpace;
+use rivet_paging::{AddressSpace, Denied, GuestAddr};
 
 /// Which call the guest makes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,8 +24,36 @@ pub struct Call<'a> {
     pub regs: &'a mut Regs,
     /// Gas left, exact; what the host leaves here is what the guest goes on with.
     pub gas: &'a mut Gas,
-    /// Memory. It must stay attached to its window.
-    pub memory: &'a mut AddressSpace,
+    /// Memory.
+    pub memory: CallMemory<'a>,
+}
+
+/// Guest memory during a call: everything that can be asked of an [`AddressSpace`], and writing.
+/// It cannot be replaced, detached or reset, because the guest goes on in its window.
+pub struct CallMemory<'a> {
+    space: &'a mut AddressSpace,
+}
+
+impl<'a> CallMemory<'a> {
+    pub(crate) fn new(space: &'a mut AddressSpace) -> Self {
+        Self { space }
+    }
+
+    /// Writes for the host, as [`AddressSpace::write`] does, and returns the charge.
+    ///
+    /// # Errors
+    /// The first page that cannot be written, with nothing written; or a host error.
+    pub fn write(&mut self, addr: GuestAddr, from: &[u8]) -> Result<u64, Denied> {
+        self.space.write(addr, from)
+    }
+}
+
+impl Deref for CallMemory<'_> {
+    type Target = AddressSpace;
+
+    fn deref(&self) -> &AddressSpace {
+        self.space
+    }
 }
 
 /// What happens after a call.

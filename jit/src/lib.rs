@@ -48,7 +48,7 @@ mod translate;
 mod translation;
 
 pub use activation::{Left, RunError};
-pub use host::{Call, CallKind, Flow, Host, NoHost};
+pub use host::{Call, CallKind, CallMemory, Flow, Host, NoHost};
 pub use memory::{CodeCache, CodeCacheConfig, MemoryError};
 pub use program::{NativeChunk, Program, ProgramError, Totals};
 pub use run::Cpu;

@@ -51,6 +51,8 @@ pub struct Totals {
     pub instructions: u64,
     /// Bytes of native code.
     pub native_bytes: u64,
+    /// Bytes of side tables: what faults and cold calls are looked up in.
+    pub side_bytes: u64,
     /// Chunks left to the interpreter.
     pub refused_chunks: u64,
     /// Time spent, in nanoseconds.

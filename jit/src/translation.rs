@@ -14,10 +14,11 @@ use crate::translate::{CHUNK_SHIFT, Request, TooLarge, Translator};
 const CHUNK_RATIO: usize = 40;
 const CHUNK_FLOOR: usize = 16 << 10;
 
-/// Native bytes a program may take for each guest byte, and in any case. Past it, chunks that
-/// are not translated yet are left to the interpreter.
+/// Bytes that native code and side tables of a program may take: for each guest byte, in any
+/// case, and at most. Past it, chunks that are not translated yet are left to the interpreter.
 const PROGRAM_RATIO: u64 = 8;
 const PROGRAM_FLOOR: u64 = 4 << 20;
+const PROGRAM_CEILING: u64 = 256 << 20;
 
 /// Where a transfer to an offset leads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -156,7 +157,8 @@ impl Translation {
         let guest =
             (self.source.code.len() - ((number as usize) << CHUNK_SHIFT)).min(1 << CHUNK_SHIFT);
         let budget = PROGRAM_FLOOR + PROGRAM_RATIO * self.source.code.len() as u64;
-        let left = budget.saturating_sub(totals.native_bytes) as usize;
+        let budget = budget.min(PROGRAM_CEILING);
+        let left = budget.saturating_sub(totals.native_bytes + totals.side_bytes) as usize;
         let limit = (CHUNK_FLOOR + CHUNK_RATIO * guest).min(left);
         let native = |pc| self.table.get(pc);
         let request = Request {
@@ -182,6 +184,7 @@ impl Translation {
                 totals.guest_bytes += u64::from(chunk.tables.guest_bytes);
                 totals.instructions += u64::from(chunk.tables.instructions);
                 totals.native_bytes += u64::from(chunk.code.len());
+                totals.side_bytes += chunk.tables.bytes();
             }
             Err(TooLarge) => totals.refused_chunks += 1,
         }

@@ -24,7 +24,7 @@ fn a_host_sees_and_changes_registers_gas_and_memory() {
     regs.set(Reg::A1, DATA_BASE);
     let gp = Reg::new(3).unwrap();
     let mut kinds = Vec::new();
-    let mut host = |call: Call<'_>| {
+    let mut host = |mut call: Call<'_>| {
         kinds.push((call.kind, call.next_pc.value(), call.gas.value()));
         if call.kind == CallKind::Kernel {
             return Flow::Continue;
