@@ -420,6 +420,33 @@ fn limits_of_machine_and_engine_are_host_errors_and_are_given_back() {
 }
 
 #[test]
+fn base_pages_stay_closed_and_leave_their_neighbours_to_windows() {
+    let mut space = AddressSpace::new(mixed_layout(), MemoryLimits::default());
+    let content = vec![6; 3 * PAGE_SIZE];
+    space.place(at(20), &content).unwrap();
+    space
+        .attach(&WindowPool::default(), Tracker::Windows)
+        .unwrap();
+    space.begin_run().unwrap();
+    let mut guest = NativeGuest::of(space, GAS);
+    for page in 0..63 {
+        store(&mut guest, page);
+    }
+    assert_eq!(guest.space.tracker(), (Tracker::Windows, None));
+    // The first page, one for each of the windows, the three base pages.
+    assert!(guest.faults < 12, "{} faults", guest.faults);
+    assert_eq!(guest.end(), GAS - 63 * COST);
+    assert_eq!(
+        guest
+            .space
+            .load(GuestAddr::new(at(21).value() + 8), AccessLen::Byte),
+        Ok(6)
+    );
+    guest.space.reset().unwrap();
+    assert_eq!(guest.space.load(at(22), AccessLen::Byte), Ok(6));
+}
+
+#[test]
 fn a_machine_with_open_pages_is_forked_and_detached_only_when_settled() {
     let mut guest = guest(&WindowPool::default(), Tracker::Windows);
     store(&mut guest, 5);
@@ -456,14 +483,17 @@ fn idle_machines_commit_little() {
             guest.space.detach().unwrap();
             guest
         };
-        let first = make();
-        let before = resident();
-        let machines: Vec<NativeGuest> = (0..500).map(|_| make()).collect();
-        let each = (resident() - before) / machines.len() as u64;
+        let mut machines = vec![make()];
+        // The rest of the process may grow meanwhile: the best of three counts.
+        let each = (0..3).map(|_| {
+            let before = resident();
+            machines.extend((0..500).map(|_| make()));
+            resident().saturating_sub(before) / 500
+        });
+        let each = each.min().unwrap();
         assert!(
             each <= 64 << 10,
             "{each} bytes for an idle machine with three private pages"
         );
-        drop(first);
     });
 }

@@ -191,9 +191,10 @@ impl Ledger {
         let cut = Self::cut(plan.range, |p| self.is_writable(p));
         host.allow(plan.range, cut)?;
         let mut copied = 0;
-        let (charged, open) = (&self.charged, &self.open);
+        // The page that trapped may be a base page, which has had a copy from the start.
+        let copies = [&self.charged, &self.open, &self.base];
         host.scan(plan.range, &mut |found| {
-            let known = |p: &PageIndex| charged.contains(*p) || open.contains(*p);
+            let known = |p: &PageIndex| copies.iter().any(|set| set.contains(*p));
             copied += found.iter().filter(|p| !known(p)).count() as u64;
         })?;
         if copied == 0 {

@@ -158,6 +158,13 @@ impl<'a> Run<'a> {
         assert_eq!(self.gas, self.reference.gas, "exact after a settle");
     }
 
+    /// INV-P5: what is set aside is the price of exactly the open pages.
+    fn check_open_charge(&self) {
+        let open = self.ledger.open().iter();
+        let charge: u64 = open.map(|page| price(self.layout, page)).sum();
+        assert_eq!(self.ledger.open_charge(), charge);
+    }
+
     /// The gate of generated code; says whether the block may run.
     fn gate(&mut self, cost: u64, reserve: u64) -> bool {
         self.gates += 1;
@@ -236,7 +243,9 @@ impl<'a> Run<'a> {
                 }
             }
             if self.random.below(200) == 0 {
+                self.check_open_charge();
                 self.settle(Settle::Keep);
+                self.check_open_charge();
             }
         }
     }

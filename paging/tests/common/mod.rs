@@ -114,6 +114,15 @@ impl NativeGuest {
         }
     }
 
+    /// A guest of memory that is in a window already.
+    pub(crate) fn of(space: AddressSpace, gas: u64) -> Self {
+        Self {
+            space,
+            gas,
+            faults: 0,
+        }
+    }
+
     /// Settles and returns the exact gas.
     pub(crate) fn settle(&mut self, how: Settle) -> u64 {
         self.gas -= self.space.settle(how).unwrap();
