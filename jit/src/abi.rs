@@ -6,7 +6,7 @@
 //!
 //!  rdx     scratch: `mulx` reads it, `div` needs it; dead between guest instructions
 //!  r15     gas, biased: the true figure minus the context's `bias`
-//!  rsp     the host stack, aligned to 16 bytes
+//!  rsp     the host stack, holding the return addresses of guest calls (`stubs.rs`)
 //!  gs      base of the guest's 4 GiB; the context lies just below it
 //! ```
 //!

@@ -17,7 +17,7 @@
 //! enter generated code, `process.rs` recognises forks. Everything that decides what code is
 //! emitted is safe Rust; that the code keeps inside its window follows from `asm/memory.rs`, the
 //! only place that encodes memory operands.
-#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#![cfg(all(target_arch = "x86_64", target_os = "linux", not(miri)))]
 #![deny(unsafe_code)]
 
 mod abi;
