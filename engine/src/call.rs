@@ -40,35 +40,17 @@ pub enum Flow {
     Halt,
 }
 
-/// Most ranges one call may write.
-const MAX_WRITES: usize = 4;
-
 /// A host's answer to "what would this call cost?".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quote {
-    answer: Answer,
+    /// Work and ranges to write; `None` if the call is not answered.
+    priced: Option<(u64, Vec<Range<u64>>)>,
 }
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Answer {
-    Unanswered,
-    Priced {
-        work: u64,
-        writes: [Option<Range<u64>>; MAX_WRITES],
-    },
-}
-
-/// A call that would write more separate ranges than a quote holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("a call may write {MAX_WRITES} ranges at most: merge neighbouring ranges")]
-pub struct TooManyWrites;
 
 impl Quote {
     /// Nobody here answers this call: it surfaces as an unpaid exit and costs nothing yet.
     pub const fn unanswered() -> Self {
-        Self {
-            answer: Answer::Unanswered,
-        }
+        Self { priced: None }
     }
 
     /// The floor alone: the price of a cheap operation and of one rejected for its arguments
@@ -80,36 +62,25 @@ impl Quote {
     /// The floor and `work` gas on top of it.
     pub const fn extra(work: u64) -> Self {
         Self {
-            answer: Answer::Priced {
-                work,
-                writes: [const { None }; MAX_WRITES],
-            },
+            priced: Some((work, Vec::new())),
         }
     }
 
     /// Adds a range of guest memory that the call will write, `len` bytes from `addr`. Pages it
-    /// makes private are charged on top. Check with [`View::check_write`] first: pages that are
-    /// not writable cost nothing here and refuse the write later.
-    pub fn writing(mut self, addr: GuestAddr, len: u64) -> Result<Self, TooManyWrites> {
-        if len > 0
-            && let Answer::Priced { writes, .. } = &mut self.answer
-        {
-            let free = writes
-                .iter_mut()
-                .find(|range| range.is_none())
-                .ok_or(TooManyWrites)?;
+    /// makes private are charged on top. Check with [`View::check_write`] first: a range with a
+    /// page that is not writable costs nothing here and refuses the write later.
+    #[must_use]
+    pub fn writing(mut self, addr: GuestAddr, len: u64) -> Self {
+        if let Some((_, writes)) = &mut self.priced {
             let start = u64::from(addr.value());
-            *free = Some(start..start.saturating_add(len));
+            writes.push(start..start.saturating_add(len));
         }
-        Ok(self)
+        self
     }
 
     /// Work and ranges, or `None` if the call is not answered.
     pub(crate) fn priced(self) -> Option<(u64, Vec<Range<u64>>)> {
-        match self.answer {
-            Answer::Unanswered => None,
-            Answer::Priced { work, writes } => Some((work, writes.into_iter().flatten().collect())),
-        }
+        self.priced
     }
 }
 

@@ -44,7 +44,7 @@ mod program;
 mod service;
 
 pub use bare::{Bare, MAX_WRITE};
-pub use call::{AccessError, Call, CallContext, Flow, Host, NoHost, Quote, TooManyWrites, View};
+pub use call::{AccessError, Call, CallContext, Flow, Host, NoHost, Quote, View};
 pub use checked::Divergence;
 pub use config::{Backend, Config, Limits};
 pub use error::{EngineError, HostError, LoadError, StartError};

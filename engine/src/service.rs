@@ -70,7 +70,11 @@ pub(crate) fn service(
     let Some((work, writes)) = quote.priced() else {
         return Ok(Serviced::Exit(call.exit(Payment::Unpaid), next_pc));
     };
-    let pages = memory.quote_writes(&writes);
+    let pages = if writes.is_empty() {
+        0
+    } else {
+        memory.quote_writes(&writes)
+    };
     // A sum beyond 64 bits is beyond any gas as well.
     let total = work
         .checked_add(pages)
@@ -79,7 +83,9 @@ pub(crate) fn service(
         return Ok(Serviced::Exit(Exit::OutOfGas, own_pc(next_pc)));
     };
     *gas = left;
-    memory.make_private(&writes)?;
+    if !writes.is_empty() {
+        memory.make_private(&writes)?;
+    }
     let flow = host.perform(
         call,
         &mut CallContext {

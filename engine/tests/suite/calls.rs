@@ -53,7 +53,7 @@ impl Host for Fixed {
         self.writes
             .iter()
             .fold(Quote::extra(self.work), |quote, (addr, len)| {
-                quote.writing(GuestAddr::new(*addr), *len).unwrap()
+                quote.writing(GuestAddr::new(*addr), *len)
             })
     }
 
@@ -229,9 +229,7 @@ fn writing_what_was_not_quoted_is_refused() {
     struct Sneaky(Option<AccessError>);
     impl Host for Sneaky {
         fn quote(&self, _: Call, _: &View<'_>) -> Quote {
-            Quote::floor()
-                .writing(GuestAddr::new(DATA as u32), 8)
-                .unwrap()
+            Quote::floor().writing(GuestAddr::new(DATA as u32), 8)
         }
         fn perform(&mut self, _: Call, context: &mut CallContext<'_>) -> Flow {
             self.0 = context
