@@ -350,7 +350,7 @@ fn table() {
         "time per gas, worst of 24 budgets, Windows / Trap",
         worst,
         "x",
-        1.25,
+        2.0,
     );
     let large = layout(Kind::Anonymous, 1024 * MIB);
     let worst = worst_budget(&large, 20_000, Read::All);
@@ -358,7 +358,7 @@ fn table() {
         "the same after reading 80 MiB of 1 GiB declared",
         worst,
         "x",
-        1.25,
+        2.0,
     );
     let one = best("threads/1");
     line(
