@@ -7,7 +7,6 @@ use rivet_paging::{Access, AccessLen, AddressSpace, Change, Denied, GuestAddr, H
 
 use crate::chunk::{Site, SiteKind, Trap};
 use crate::context::Context;
-use crate::gate::SMALL_RESERVE;
 use crate::host::{Call, CallKind, CallMemory, Flow, Host};
 use crate::process;
 use crate::translation::{Entry, Translation};
@@ -17,6 +16,8 @@ use crate::translation::{Entry, Translation};
 pub enum Left {
     /// As the specification says, at this offset.
     Exit(Exit, Pc),
+    /// In front of this block, after one block was run by [`Program::step`](crate::Program::step).
+    Stepped(Pc),
     /// In front of a block that is not translated: run it elsewhere and come back. Its gate has
     /// not been passed.
     Untranslated(Pc),
@@ -68,6 +69,9 @@ pub enum RunError {
     },
 }
 
+/// A bias so large that no quick gate ever passes: each block comes to [`Activation::gate`].
+pub(crate) const STEPPING_BIAS: u64 = i64::MAX as u64;
+
 /// Where generated code goes on: a native address, or out.
 pub(crate) const LEAVE: u64 = 0;
 
@@ -79,6 +83,8 @@ pub(crate) struct Activation<'a, H> {
     pub(crate) memory: &'a mut AddressSpace,
     pub(crate) host: &'a mut H,
     pub(crate) result: Option<Result<Left, RunError>>,
+    /// How many more blocks to run, if that is limited.
+    pub(crate) steps: Option<u32>,
     /// Where to go on with a translation of its own if the host forked and this is the child.
     pub(crate) forked_at: Option<Pc>,
     /// A panic of the host, to be continued behind the generated code's frames.
@@ -93,14 +99,14 @@ impl Context {
         self.gas.wrapping_add(self.bias) as u64
     }
 
-    /// The open charges that the bias contains.
-    fn open(&self) -> u64 {
-        self.bias as u64 - SMALL_RESERVE
+    /// The bias that goes with `open` charges.
+    fn bias_for(&self, open: u64) -> i64 {
+        self.least_bias.saturating_add(open).min(STEPPING_BIAS) as i64
     }
 
     /// Sets that figure, and the bias that goes with `open` charges.
     pub(crate) fn set_gas(&mut self, gas: u64, open: u64) {
-        self.bias = open.saturating_add(SMALL_RESERVE) as i64;
+        self.bias = self.bias_for(open);
         self.gas = (gas as i64).wrapping_sub(self.bias);
     }
 }
@@ -158,8 +164,23 @@ impl<H: Host> Activation<'_, H> {
         self.jump_indirect(&mut context.regs, context.scratch as u32)
     }
 
+    /// Whether the run is to end in front of the next block; counts it if not.
+    fn is_last_step(&mut self) -> bool {
+        match &mut self.steps {
+            None => false,
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+        }
+    }
+
     /// The exact gate of gas §4, after the quick one failed.
     fn gate(&mut self, context: &mut Context, site: Site, body: u64) -> u64 {
+        if self.is_last_step() {
+            return self.leave(Ok(Left::Stepped(Pc::new(u64::from(site.pc)))));
+        }
         if let Err(error) = self.settle(context, Settle::Close) {
             return self.leave(Err(error.into()));
         }
@@ -197,6 +218,10 @@ impl<H: Host> Activation<'_, H> {
     /// A call of the guest; `false` to leave.
     #[inline(always)]
     pub(crate) fn call(&mut self, context: &mut Context, pc: u32) -> bool {
+        if self.is_last_step() {
+            self.leave(Ok(Left::Stepped(Pc::new(u64::from(pc)))));
+            return false;
+        }
         if let Err(error) = self.settle(context, Settle::Keep) {
             self.leave(Err(error.into()));
             return false;
@@ -218,7 +243,9 @@ impl<H: Host> Activation<'_, H> {
             memory: CallMemory::new(self.memory),
         };
         let flow = self.host.call(call);
-        if gas.value() != context.gas_left() || self.memory.open_charge() != context.open() {
+        if gas.value() != context.gas_left()
+            || context.bias_for(self.memory.open_charge()) != context.bias
+        {
             context.set_gas(gas.value(), self.memory.open_charge());
         }
         match flow {

@@ -18,6 +18,8 @@ pub(crate) struct Context {
     pub(crate) gas: i64,
     /// What the gas register leaves out: enough that a non-negative register passes any gate.
     pub(crate) bias: i64,
+    /// The part of the bias that does not depend on open pages.
+    pub(crate) least_bias: u64,
     /// Room for values a template has to put aside within one guest instruction.
     pub(crate) aside: [u64; 4],
     /// Stub that the cold thunk of a chunk jumps to.

@@ -9,8 +9,9 @@ use rivet_paging::{
     AddressSpace, FaultAction, FaultFrame, FaultScope, FaultSignal, HostAddr, Settle, WindowView,
 };
 
-use crate::activation::{Activation, LEAVE, Left, RunError};
+use crate::activation::{Activation, LEAVE, Left, RunError, STEPPING_BIAS};
 use crate::context::{CONTEXT_SIZE, Context};
+use crate::gate::SMALL_RESERVE;
 use crate::host::Host;
 use crate::program::Program;
 use crate::translation::{Entry, Translation};
@@ -56,6 +57,35 @@ impl Program {
         memory: &mut AddressSpace,
         host: &mut H,
     ) -> Result<Left, RunError> {
+        self.enter(cpu, pc, memory, host, None)
+    }
+
+    /// Runs the one block at `pc`, which takes much longer than its share of a [`run`](Self::run):
+    /// for comparing engines block by block. [`Left::Stepped`] names the block that is next.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub fn step<H: Host>(
+        &self,
+        cpu: Cpu<'_>,
+        pc: Pc,
+        memory: &mut AddressSpace,
+        host: &mut H,
+    ) -> Result<Left, RunError> {
+        self.enter(cpu, pc, memory, host, Some(1))
+    }
+
+    fn enter<H: Host>(
+        &self,
+        cpu: Cpu<'_>,
+        pc: Pc,
+        memory: &mut AddressSpace,
+        host: &mut H,
+        steps: Option<u32>,
+    ) -> Result<Left, RunError> {
         supported()?;
         let window = memory.window().ok_or(RunError::NoWindow)?;
         let Cpu { regs, gas } = cpu;
@@ -74,6 +104,7 @@ impl Program {
                 memory,
                 host,
                 result: None,
+                steps,
                 forked_at: None,
                 panic: None,
                 host_gs: (host_gs != 0).then_some(host_gs),
@@ -138,6 +169,11 @@ impl<H: Host> Activation<'_, H> {
             regs: *cpu.regs,
             gas: 0,
             bias: 0,
+            least_bias: if self.steps.is_some() {
+                STEPPING_BIAS
+            } else {
+                SMALL_RESERVE
+            },
             aside: [0; 4],
             service_stub: stubs::service as *const () as u64,
             call_stub: stubs::call as *const () as u64,

@@ -3,8 +3,8 @@
 mod common;
 
 use common::{COW, Ended, memory, memory_with, program, run, writable};
-use rivet_isa::{DATA_BASE, Exit, Pc, Reg, Regs};
-use rivet_jit::{Left, NoHost, Program};
+use rivet_isa::{DATA_BASE, Exit, Gas, Pc, Reg, Regs};
+use rivet_jit::{Call, Cpu, Flow, Left, NoHost, Program};
 
 fn asm(source: &str) -> Vec<u8> {
     rivet_isa::asm::assemble(source).unwrap()
@@ -230,4 +230,46 @@ fn one_block_of_many_instructions_is_charged_as_one() {
         assert_eq!(ended.left, left);
         assert_eq!(ended.gas, if gas < cost { gas } else { 0 });
     }
+}
+
+#[test]
+fn single_steps_stop_in_front_of_every_block_with_exact_state() {
+    let code = asm("loop:\nsd a0, 0(a1)\naddi a0, a0, -1\necalli 3\nbnez a0, loop\ntrap");
+    let (program, mut memory) = (program(&code), memory(&code));
+    let (mut regs, mut gas) = (Regs::default(), Gas::new(5000).unwrap());
+    regs.set(Reg::A0, 3);
+    regs.set(Reg::A1, DATA_BASE);
+    let mut host = |call: Call<'_>| {
+        *call.gas = call.gas.checked_sub(100).unwrap();
+        Flow::Continue
+    };
+    // Costs: store 22 (25 - 3) and its page once; call 100; branch 17; trap 1.
+    let mut expected = Vec::new();
+    let mut left = 5000 - COW;
+    for _ in 0..3 {
+        for (next, cost) in [(8, 22), (12, 100), (0, 17)] {
+            left -= cost;
+            expected.push((next, left));
+        }
+    }
+    expected[8].0 = 16;
+    let mut pc = Pc::new(0);
+    for (next, left) in expected {
+        let cpu = Cpu {
+            regs: &mut regs,
+            gas: &mut gas,
+        };
+        let stepped = program.step(cpu, pc, &mut memory, &mut host).unwrap();
+        assert_eq!((stepped, gas.value()), (Left::Stepped(Pc::new(next)), left));
+        pc = Pc::new(next);
+    }
+    let cpu = Cpu {
+        regs: &mut regs,
+        gas: &mut gas,
+    };
+    assert_eq!(
+        program.step(cpu, pc, &mut memory, &mut host).unwrap(),
+        trap(16)
+    );
+    assert_eq!(regs.get(Reg::A0), 0);
 }
