@@ -151,10 +151,6 @@ impl GuestMemory for Recorder<'_> {
         Ok(())
     }
 
-    fn place(&mut self, addr: GuestAddr, bytes: &[u8]) -> Result<(), AccessError> {
-        GuestMemory::place(self.memory, addr, bytes)
-    }
-
     fn private_pages(&self) -> Vec<PageIndex> {
         GuestMemory::private_pages(self.memory)
     }

@@ -15,7 +15,7 @@ use crate::config::Backend;
 use crate::error::HostError;
 use crate::hash::MemoryHash;
 use crate::interpreted;
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, paged, sparse};
 use crate::native;
 use crate::program::Program;
 use rivet_interp::{SparseMemory, State};
@@ -136,11 +136,11 @@ impl Machine {
     /// [`AccessError::Inaccessible`] if a page is not writable; nothing is placed then.
     pub fn place(&mut self, addr: GuestAddr, bytes: &[u8]) -> Result<(), AccessError> {
         match &mut self.store {
-            Store::Sparse(memory) => GuestMemory::place(memory, addr, bytes),
-            Store::Paged(memory) => GuestMemory::place(&mut **memory, addr, bytes),
+            Store::Sparse(memory) => sparse::place(memory, addr, bytes),
+            Store::Paged(memory) => paged::place(memory, addr, bytes),
             Store::Checked(pair) => {
-                GuestMemory::place(&mut pair.leader, addr, bytes)?;
-                GuestMemory::place(&mut pair.follower, addr, bytes)
+                paged::place(&mut pair.leader, addr, bytes)?;
+                sparse::place(&mut pair.follower, addr, bytes)
             }
         }
     }

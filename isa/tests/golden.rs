@@ -1,7 +1,9 @@
 //! The golden vectors of the specifications that need no execution.
 //! The files in `golden/` are transcriptions; every expected value is the document's own.
 
-use rivet_isa::gas::{CostModel, FrameCosts, Multiplier, block_cost, depth, ro_units};
+use rivet_isa::gas::{
+    CostModel, FrameCosts, Multiplier, Pipeline, block_cost, depth, instruction_cost, ro_units,
+};
 use rivet_isa::{
     BlockStarts, CODE_BASE, Format, Inst, Op, Pc, Reg, decode, decode_halfword, decode_word,
 };
@@ -133,6 +135,42 @@ fn every_block_of_gas_17_has_its_cost_and_reserve() {
         seen += 1;
     }
     assert_eq!(seen, 40);
+}
+
+#[test]
+fn every_trace_of_gas_17_1_has_its_slots_cycles_and_finish_times() {
+    let blocks: Vec<Vec<&str>> = rows(include_str!("golden/block-costs.tsv")).collect();
+    let mut seen = 0;
+    let traces: Vec<Vec<&str>> = rows(include_str!("golden/traces.tsv")).collect();
+    for trace in traces.chunk_by(|a, b| a[0] == b[0]) {
+        let block = blocks.iter().find(|block| block[0] == trace[0][0]).unwrap();
+        let code = bytes(block[1]);
+        let mut pipeline = Pipeline::new(FrameCosts::new(25, 256));
+        let (mut at, mut last) = (0, 0);
+        for row in trace {
+            let [id, text, slots, cycles, _, begin, finish] = row[..] else {
+                panic!("{row:?}")
+            };
+            let number = |text: &str| text.parse::<u64>().unwrap();
+            let found = decode(&code, at).unwrap();
+            let cost = instruction_cost(found.inst, 25);
+            assert_eq!(u64::from(cost.slots), number(slots), "{id} {text}");
+            assert_eq!(u64::from(cost.cycles), number(cycles), "{id} {text}");
+            assert_eq!(
+                number(begin) + number(cycles),
+                number(finish),
+                "{id} {text}"
+            );
+            // The cost of the block cut here shows the latest finish so far.
+            pipeline.push(found.inst);
+            last = number(finish).max(last);
+            assert_eq!(pipeline.finish().cost, last.max(4) - 3, "{id} {text}");
+            at += found.len.bytes() as usize;
+            seen += 1;
+        }
+        assert_eq!(at, code.len(), "{} is traced to its end", block[0]);
+    }
+    assert_eq!(seen, 42);
 }
 
 #[test]

@@ -30,9 +30,6 @@ pub(crate) trait GuestMemory {
     /// Writes bytes and makes their pages private; the caller has charged for them.
     fn write(&mut self, addr: GuestAddr, bytes: &[u8]) -> Result<(), AccessError>;
 
-    /// Puts initial contents in place: not charged, not private.
-    fn place(&mut self, addr: GuestAddr, bytes: &[u8]) -> Result<(), AccessError>;
-
     /// The pages that have become private, in ascending order.
     fn private_pages(&self) -> Vec<PageIndex>;
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 const _: () = assert!(rivet_paging::PAGE_SIZE as u64 == PAGE_SIZE);
 
-fn address(addr: GuestAddr) -> rivet_paging::GuestAddr {
+pub(crate) fn address(addr: GuestAddr) -> rivet_paging::GuestAddr {
     rivet_paging::GuestAddr::new(addr.value())
 }
 
@@ -21,7 +21,7 @@ fn index(page: rivet_paging::PageIndex) -> PageIndex {
     GuestAddr::new(page.base().value()).page()
 }
 
-fn denied(error: Denied) -> AccessError {
+pub(crate) fn denied(error: Denied) -> AccessError {
     match error {
         Denied::Fault(fault) => AccessError::Inaccessible {
             page: index(fault.page),
@@ -51,11 +51,6 @@ impl GuestMemory for AddressSpace {
             .map_err(denied)
     }
 
-    fn place(&mut self, addr: GuestAddr, bytes: &[u8]) -> Result<(), AccessError> {
-        (self as &dyn GuestMemory).check_write(addr, bytes.len() as u64)?;
-        Self::place(self, address(addr), bytes).map_err(denied)
-    }
-
     fn private_pages(&self) -> Vec<PageIndex> {
         Self::private_pages(self).map(index).collect()
     }
@@ -67,6 +62,16 @@ impl GuestMemory for AddressSpace {
             }
         });
     }
+}
+
+/// Puts initial contents in place: not charged, not private.
+pub(crate) fn place(
+    memory: &mut AddressSpace,
+    addr: GuestAddr,
+    bytes: &[u8],
+) -> Result<(), AccessError> {
+    (memory as &dyn GuestMemory).check_write(addr, bytes.len() as u64)?;
+    memory.place(address(addr), bytes).map_err(denied)
 }
 
 /// A program's memory as the page manager lays it out.

@@ -29,10 +29,6 @@ impl GuestMemory for SparseMemory {
             .map_err(inaccessible)
     }
 
-    fn place(&mut self, addr: GuestAddr, bytes: &[u8]) -> Result<(), AccessError> {
-        self.place_bytes(addr, bytes).map_err(inaccessible)
-    }
-
     fn private_pages(&self) -> Vec<PageIndex> {
         Self::private_pages(self).collect()
     }
@@ -42,6 +38,15 @@ impl GuestMemory for SparseMemory {
             see(page, content);
         }
     }
+}
+
+/// Puts initial contents in place: not charged, not private.
+pub(crate) fn place(
+    memory: &mut SparseMemory,
+    addr: GuestAddr,
+    bytes: &[u8],
+) -> Result<(), AccessError> {
+    memory.place_bytes(addr, bytes).map_err(inaccessible)
 }
 
 fn inaccessible<E>(error: rivet_interp::AccessError<E>) -> AccessError {

@@ -1,16 +1,17 @@
 //! The recompiler where there is one.
 
 use super::{Translation, Unavailable};
-use crate::call::{Call, Host};
+use crate::call::{AccessError, Call, Host};
 use crate::config::{Config, Limits};
 use crate::error::{HostError, LoadError};
 use crate::interpreted;
 use crate::memory::paged::{self, Interpreted};
+use crate::memory::{GuestMemory, PageBytes};
 use crate::service::{Serviced, service};
 use rivet_image::Region;
 use rivet_interp::State;
-use rivet_isa::Exit;
-use rivet_jit::{CallKind, CodeCache, CodeCacheConfig, Cpu, Flow, Left, RunError};
+use rivet_isa::{Exit, GuestAddr, PageIndex};
+use rivet_jit::{CallKind, CallMemory, CodeCache, CodeCacheConfig, Cpu, Flow, Left, RunError};
 use rivet_paging::{AddressSpace, EngineQuota, Layout, MemoryLimits, Tracker, WindowPool};
 use std::fmt;
 use std::sync::Arc;
@@ -93,6 +94,33 @@ impl NativeProgram {
     }
 }
 
+impl GuestMemory for CallMemory<'_> {
+    fn read(&self, addr: GuestAddr, out: &mut [u8]) -> Result<(), AccessError> {
+        GuestMemory::read(&**self, addr, out)
+    }
+
+    fn is_mapped(&self, page: PageIndex) -> bool {
+        (**self).is_mapped(page)
+    }
+
+    fn write_price(&self, page: PageIndex) -> Option<u64> {
+        (**self).write_price(page)
+    }
+
+    fn write(&mut self, addr: GuestAddr, bytes: &[u8]) -> Result<(), AccessError> {
+        let written = CallMemory::write(self, paged::address(addr), bytes);
+        written.map(drop).map_err(paged::denied)
+    }
+
+    fn private_pages(&self) -> Vec<PageIndex> {
+        GuestMemory::private_pages(&**self)
+    }
+
+    fn visit(&self, see: &mut dyn FnMut(PageIndex, &PageBytes)) {
+        (**self).visit(see);
+    }
+}
+
 /// Answers the calls of generated code through the engine's two phases.
 struct Adapter<'a> {
     host: &'a mut dyn Host,
@@ -100,7 +128,7 @@ struct Adapter<'a> {
 }
 
 impl rivet_jit::Host for Adapter<'_> {
-    fn call(&mut self, call: rivet_jit::Call<'_>) -> Flow {
+    fn call(&mut self, mut call: rivet_jit::Call<'_>) -> Flow {
         let kind = match call.kind {
             CallKind::Host(selector) => Call::Host { selector },
             CallKind::Kernel => Call::Kernel,
@@ -111,7 +139,7 @@ impl rivet_jit::Host for Adapter<'_> {
             call.next_pc,
             call.regs,
             call.gas,
-            call.memory,
+            &mut call.memory,
         ) {
             Ok(Serviced::Continue) => Flow::Continue,
             Ok(Serviced::Exit(exit, pc)) => Flow::Stop(exit, pc),

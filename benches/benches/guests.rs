@@ -1,0 +1,189 @@
+//! Every guest on the recompiler and the interpreter, as a ratio to the same C compiled by
+//! `clang -O2`, with exact gas. Rounds are interleaved so that noise hits all alike; each figure
+//! is the best of its rounds, and values must equal the native ones before a time counts.
+//!
+//! `cargo bench -p rivet-benches --bench guests -- [ROUNDS] [GUEST…]`
+
+use rivet_engine::{Backend, Bare, Config, Engine, Exit, Start};
+use rivet_image::{Image, Key};
+use rivet_isa::{Gas, Reg};
+use rivet_loader::{LinkOptions, link};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Guests whose native form does other work: floating point in hardware, calls that do nothing,
+/// pages that the host hands out in bulk.
+const APART: [&str; 3] = ["floats", "hostping", "touch"];
+
+/// The interpreter runs this fraction of the work, and so does the native program beside it.
+const INTERP_SHARE: u64 = 20;
+
+struct Guest {
+    name: String,
+    arg: u64,
+    value: u64,
+    image: Image,
+    native: PathBuf,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Guests with a size for benchmarks; `None` without clang.
+fn guests(folder: &Path, wanted: &[String]) -> Option<Vec<Guest>> {
+    let table = std::fs::read_to_string(root().join("guests/native-values.tsv")).expect("readable");
+    let mut out = Vec::new();
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let (name, arg, value) = (columns[0], columns[6], columns[7]);
+        let source = root().join(format!("guests/c/{name}.c"));
+        let skip = arg == "-" || !source.exists();
+        if skip || !wanted.is_empty() && !wanted.iter().any(|want| want == name) {
+            continue;
+        }
+        let elf = std::fs::read(root().join(format!("guests/prebuilt/{name}.elf"))).expect("built");
+        let image = link(&elf, &LinkOptions::default())
+            .expect("prebuilt guests link")
+            .image;
+        let native = folder.join(name);
+        let compiled = Command::new("clang-22")
+            .args(["-O2", "-w"])
+            .args([source, root().join("guests/c/native.c")])
+            .arg("-o")
+            .arg(&native)
+            .status()
+            .ok()?;
+        assert!(compiled.success(), "{name} compiles natively");
+        let value = u64::from_str_radix(value.trim_start_matches("0x"), 16).expect("hexadecimal");
+        out.push(Guest {
+            name: name.into(),
+            arg: arg.parse().expect("a number"),
+            value,
+            image,
+            native,
+        });
+    }
+    Some(out)
+}
+
+/// Time of the native program less that of a run that does next to nothing.
+fn native(guest: &Guest, arg: u64) -> Duration {
+    let time = |arg: u64| {
+        let start = Instant::now();
+        let status = Command::new(&guest.native)
+            .arg(arg.to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(status.is_ok_and(|status| status.success()));
+        start.elapsed()
+    };
+    let empty = time(1);
+    time(arg)
+        .saturating_sub(empty)
+        .max(Duration::from_micros(1))
+}
+
+/// Time of one run and the value it gave; translation is not counted.
+fn run(engine: &Engine, guest: &Guest, arg: u64) -> (Duration, u64) {
+    let program = engine.load(&guest.image).expect("guests load");
+    let a0 = Reg::A0.slot().expect("a0 has a slot");
+    let start = Start::endpoint(Key::endpoint(0))
+        .with_gas(Gas::MAX)
+        .with_slot(a0, arg);
+    let mut machine = program.machine(start).expect("guests start");
+    let clock = Instant::now();
+    let exit = machine
+        .run(&mut Bare::new(std::io::sink()))
+        .expect("the host works");
+    let time = clock.elapsed();
+    assert_eq!(exit, Exit::Halt, "{}", guest.name);
+    let translating = Duration::from_nanos(program.translation().nanoseconds);
+    (
+        time.saturating_sub(translating),
+        machine.regs().get(Reg::A0),
+    )
+}
+
+fn geomean(ratios: &[f64]) -> f64 {
+    (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp()
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
+    let rounds = args.first().and_then(|arg| arg.parse().ok()).unwrap_or(5);
+    let wanted = args
+        .iter()
+        .filter(|arg| arg.parse::<u32>().is_err())
+        .cloned();
+    let folder = std::env::temp_dir().join(format!("rivet-guests-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for native programs");
+    let Some(guests) = guests(&folder, &wanted.collect::<Vec<_>>()) else {
+        println!("clang-22 is missing: apt-get install clang-22");
+        return;
+    };
+    let engine = |backend| {
+        Engine::new(Config {
+            backend,
+            ..Config::default()
+        })
+    };
+    let (jit, interp) = (engine(Backend::Jit), engine(Backend::Interp));
+    let (jit, interp) = (
+        jit.expect("the recompiler runs"),
+        interp.expect("it runs everywhere"),
+    );
+    println!(
+        "{:<12} {:>10} {:>10} {:>7} {:>8}",
+        "guest", "native ms", "jit ms", "jit", "interp"
+    );
+    let (mut jit_ratios, mut interp_ratios) = (Vec::new(), Vec::new());
+    for guest in &guests {
+        let small = (guest.arg / INTERP_SHARE).max(2);
+        let mut best = [Duration::MAX; 4];
+        for _ in 0..rounds {
+            let (time, value) = run(&jit, guest, guest.arg);
+            assert_eq!(value, guest.value, "{} gives its native value", guest.name);
+            let times = [
+                native(guest, guest.arg),
+                time,
+                native(guest, small),
+                run(&interp, guest, small).0,
+            ];
+            for (best, time) in best.iter_mut().zip(times) {
+                *best = time.min(*best);
+            }
+        }
+        let [native, jit, native_small, interp] = best.map(|time| time.as_secs_f64() * 1e3);
+        let (fast, slow) = (jit / native, interp / native_small);
+        let apart = APART.contains(&guest.name.as_str());
+        let mark = if apart { " (not in the mean)" } else { "" };
+        println!(
+            "{:<12} {native:>10.2} {jit:>10.2} {fast:>7.2} {slow:>8.1}{mark}",
+            guest.name
+        );
+        // A native run too short to time gives no ratio for the interpreter.
+        if !apart {
+            jit_ratios.push(fast);
+            if native_small > 0.5 {
+                interp_ratios.push(slow);
+            }
+        }
+    }
+    println!(
+        "geomean jit {:.3} over {} guests",
+        geomean(&jit_ratios),
+        jit_ratios.len()
+    );
+    println!(
+        "geomean interp {:.1} over {} guests",
+        geomean(&interp_ratios),
+        interp_ratios.len()
+    );
+    let _ = std::fs::remove_dir_all(folder);
+}
