@@ -184,7 +184,7 @@ pub(crate) fn run(
                 state.pc = pc;
                 return Ok(exit);
             }
-            Left::Untranslated(pc) => state.pc = pc,
+            Left::Untranslated(pc) | Left::Stepped(pc) => state.pc = pc,
         }
         while !native.program.prepare(state.pc) {
             let exit = interpreted::block(code, state, &mut Interpreted(memory), host)?;
