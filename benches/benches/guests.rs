@@ -111,79 +111,79 @@ fn geomean(ratios: &[f64]) -> f64 {
     (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp()
 }
 
-fn main() {
-    let args: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|arg| !arg.starts_with('-'))
-        .collect();
-    let rounds = args.first().and_then(|arg| arg.parse().ok()).unwrap_or(5);
-    let wanted = args
-        .iter()
-        .filter(|arg| arg.parse::<u32>().is_err())
-        .cloned();
-    let folder = std::env::temp_dir().join(format!("rivet-guests-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder for native programs");
-    let Some(guests) = guests(&folder, &wanted.collect::<Vec<_>>()) else {
-        println!("clang-22 is missing: apt-get install clang-22");
-        return;
-    };
+/// Best times in milliseconds: native, recompiler, and a share of the work natively and interpreted.
+fn best_times(engines: [&Engine; 2], guest: &Guest, rounds: u32) -> [f64; 4] {
+    let [jit, interp] = engines;
+    let small = (guest.arg / INTERP_SHARE).max(2);
+    let mut best = [Duration::MAX; 4];
+    for _ in 0..rounds {
+        let (time, value) = run(jit, guest, guest.arg);
+        assert_eq!(value, guest.value, "{} gives its native value", guest.name);
+        let times = [
+            native(guest, guest.arg),
+            time,
+            native(guest, small),
+            run(interp, guest, small).0,
+        ];
+        for (best, time) in best.iter_mut().zip(times) {
+            *best = time.min(*best);
+        }
+    }
+    best.map(|time| time.as_secs_f64() * 1e3)
+}
+
+fn measure(guests: &[Guest], rounds: u32) {
     let engine = |backend| {
-        Engine::new(Config {
+        let config = Config {
             backend,
             ..Config::default()
-        })
+        };
+        Engine::new(config).expect("both engines run here")
     };
     let (jit, interp) = (engine(Backend::Jit), engine(Backend::Interp));
-    let (jit, interp) = (
-        jit.expect("the recompiler runs"),
-        interp.expect("it runs everywhere"),
-    );
     println!(
         "{:<12} {:>10} {:>10} {:>7} {:>8}",
         "guest", "native ms", "jit ms", "jit", "interp"
     );
     let (mut jit_ratios, mut interp_ratios) = (Vec::new(), Vec::new());
-    for guest in &guests {
-        let small = (guest.arg / INTERP_SHARE).max(2);
-        let mut best = [Duration::MAX; 4];
-        for _ in 0..rounds {
-            let (time, value) = run(&jit, guest, guest.arg);
-            assert_eq!(value, guest.value, "{} gives its native value", guest.name);
-            let times = [
-                native(guest, guest.arg),
-                time,
-                native(guest, small),
-                run(&interp, guest, small).0,
-            ];
-            for (best, time) in best.iter_mut().zip(times) {
-                *best = time.min(*best);
-            }
-        }
-        let [native, jit, native_small, interp] = best.map(|time| time.as_secs_f64() * 1e3);
-        let (fast, slow) = (jit / native, interp / native_small);
+    for guest in guests {
+        let [native, fast, native_small, slow] = best_times([&jit, &interp], guest, rounds);
+        let ratios = (fast / native, slow / native_small);
         let apart = APART.contains(&guest.name.as_str());
         let mark = if apart { " (not in the mean)" } else { "" };
         println!(
-            "{:<12} {native:>10.2} {jit:>10.2} {fast:>7.2} {slow:>8.1}{mark}",
-            guest.name
+            "{:<12} {native:>10.2} {fast:>10.2} {:>7.2} {:>8.1}{mark}",
+            guest.name, ratios.0, ratios.1
         );
         // A native run too short to time gives no ratio for the interpreter.
         if !apart {
-            jit_ratios.push(fast);
+            jit_ratios.push(ratios.0);
             if native_small > 0.5 {
-                interp_ratios.push(slow);
+                interp_ratios.push(ratios.1);
             }
         }
     }
-    println!(
-        "geomean jit {:.3} over {} guests",
-        geomean(&jit_ratios),
-        jit_ratios.len()
-    );
-    println!(
-        "geomean interp {:.1} over {} guests",
-        geomean(&interp_ratios),
-        interp_ratios.len()
-    );
+    for (name, ratios) in [("jit", jit_ratios), ("interp", interp_ratios)] {
+        println!(
+            "geomean {name} {:.3} over {} guests",
+            geomean(&ratios),
+            ratios.len()
+        );
+    }
+}
+
+fn main() {
+    let args = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    let (numbers, wanted): (Vec<_>, Vec<_>) = args.partition(|arg| arg.parse::<u32>().is_ok());
+    let rounds = numbers
+        .first()
+        .and_then(|arg| arg.parse().ok())
+        .unwrap_or(5);
+    let folder = std::env::temp_dir().join(format!("rivet-guests-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for native programs");
+    match guests(&folder, &wanted) {
+        Some(guests) => measure(&guests, rounds),
+        None => println!("clang-22 is missing: apt-get install clang-22"),
+    }
     let _ = std::fs::remove_dir_all(folder);
 }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use rivet_isa::{Exit, Gas, Pc, Regs};
 use rivet_paging::{
-    AddressSpace, FaultAction, FaultFrame, FaultScope, FaultSignal, HostAddr, Settle, WindowView,
+    AddressSpace, FaultAction, FaultFrame, FaultScope, FaultSignal, HostAddr, WindowView,
 };
 
 use crate::activation::{Activation, LEAVE, Left, RunError, STEPPING_BIAS};
@@ -127,6 +127,7 @@ impl<H: Host> Activation<'_, H> {
         entry: u64,
         host_gs: u64,
     ) -> Result<Option<Left>, RunError> {
+        self.memory.begin_run()?;
         let mut frame = self.frame(&cpu, window);
         let context = context_of(window);
         // SAFETY: the window's context bytes are writable and belong to whoever borrows the
@@ -137,7 +138,10 @@ impl<H: Host> Activation<'_, H> {
         let entered = unsafe { self.guarded(window, context, entry, host_gs) };
         // SAFETY: generated code has left; the context is this activation's alone.
         frame = unsafe { context.read() };
-        let settled = self.settle(&mut frame, Settle::Close);
+        let settled = self.memory.end_run().map(|charge| {
+            let gas = frame.gas_left().wrapping_sub(charge);
+            frame.set_gas(gas, self.memory.open_charge());
+        });
         *cpu.regs = frame.regs;
         let gas = Gas::new(frame.gas_left());
         if let Some(gas) = gas {

@@ -46,7 +46,7 @@ pub(crate) fn memory_with(code: &[u8], regions: impl IntoIterator<Item = Region>
     }
     let layout = Arc::new(Layout::new(all).unwrap());
     let mut memory = AddressSpace::new(layout, MemoryLimits::default());
-    memory.attach(&POOL, Tracker::Trap).unwrap();
+    memory.attach(&POOL, Tracker::Windows).unwrap();
     memory
 }
 
