@@ -27,6 +27,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod addr;
+pub mod arbitrary;
 #[cfg(feature = "asm")]
 pub mod asm;
 pub mod block;

@@ -1,0 +1,275 @@
+//! Interpreter and recompiler, run on the same programs, must leave the same trail: every exit
+//! with its registers, pc, gas and private pages, and the memory at the end.
+//!
+//! `RIVET_AGREE_SCALE` multiplies the number of cases and `RIVET_AGREE_SEED` moves to others; a
+//! failure names its seed.
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+
+#[path = "differential/compare.rs"]
+mod compare;
+#[path = "differential/programs.rs"]
+mod programs;
+#[path = "differential/table.rs"]
+mod table;
+#[path = "differential/vectors.rs"]
+mod vectors;
+
+use compare::{Engines, Run};
+use programs::Written;
+use rivet_isa::arbitrary::{EDGES, Random};
+use rivet_isa::{Exit, GuestAddr, Op, Reg, SLOTS};
+
+/// Gas that random programs do not use up, endless loops aside.
+const AMPLE: u64 = 400_000;
+
+fn setting(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().expect("a number"),
+        Err(_) => default,
+    }
+}
+
+/// This many cases at scale 1.
+fn seeds(cases: u64) -> std::ops::Range<u64> {
+    let first = setting("RIVET_AGREE_SEED", 1) << 32;
+    first..first + cases * setting("RIVET_AGREE_SCALE", 1)
+}
+
+fn ample(written: &Written) -> Run {
+    Run {
+        entry: 0,
+        slots: written.slots,
+        gas: AMPLE,
+        refills: Vec::new(),
+    }
+}
+
+#[test]
+fn random_programs_leave_the_same_trail() {
+    let engines = Engines::new();
+    let mut exits = std::collections::BTreeMap::new();
+    for seed in seeds(3000) {
+        let written = programs::program(seed);
+        let loaded = engines.load(&written.code);
+        let name = format!("seed {seed}");
+        let trail = if seed % 8 == 0 {
+            loaded.agree_checked(&ample(&written), &name)
+        } else {
+            loaded.agree(&ample(&written), &name)
+        };
+        let last = trail.seen.last().expect("a run exits");
+        let exit = last.exit.as_ref().expect("no host error");
+        *exits.entry(exit.name()).or_insert(0) += 1;
+    }
+    println!("{exits:?}");
+    assert!(
+        exits.len() >= 5,
+        "every kind of end is among them: {exits:?}"
+    );
+}
+
+#[test]
+fn every_budget_stops_both_engines_at_the_same_place() {
+    let engines = Engines::new();
+    for seed in seeds(40) {
+        let written = programs::program(seed ^ 0xB0D6E7);
+        let loaded = engines.load(&written.code);
+        let run = ample(&written);
+        let trail = loaded.agree(&run, &format!("seed {seed}"));
+        let left = trail.seen.last().expect("a run exits").gas;
+        let total = AMPLE - left;
+        let mut random = Random::new(seed);
+        let all = total < 400;
+        let count = if all { total + 1 } else { 200 };
+        for i in 0..count {
+            // Stores demand a reserve that is not spent, so look beyond the total as well.
+            let gas = if all { i } else { random.below(total + 6000) };
+            let refills = vec![random.below(3000), random.below(total + 1), AMPLE];
+            let run = Run {
+                gas,
+                refills,
+                ..run.clone()
+            };
+            loaded.agree(&run, &format!("seed {seed} budget {gas}"));
+        }
+        let around = |gas: u64| (-2..=2).map(move |by| gas.saturating_add_signed(by));
+        let far = [
+            1 << 16,
+            (1 << 16) + total,
+            1 << 31,
+            (1 << 31) + total,
+            1 << 32,
+            1 << 62,
+        ];
+        let far = far.into_iter().flat_map(around).chain([i64::MAX as u64]);
+        if trail.seen.last().and_then(|seen| seen.exit.clone().ok()) == Some(Exit::OutOfGas) {
+            continue;
+        }
+        for gas in far {
+            let run = Run { gas, ..run.clone() };
+            loaded.agree(&run, &format!("seed {seed} budget {gas}"));
+        }
+    }
+}
+
+#[test]
+fn damaged_programs_leave_the_same_trail() {
+    let engines = Engines::new();
+    for seed in seeds(2500) {
+        let mut random = Random::new(seed ^ 0xDA3A6ED);
+        let mut written = programs::program(random.bits());
+        let code = &mut written.code;
+        for _ in 0..1 + random.below(12) {
+            let at = random.below(code.len() as u64) as usize;
+            match random.below(4) {
+                0 => code[at] = random.bits() as u8,
+                1 => {
+                    code.remove(at);
+                    code.extend([random.bits() as u8; 2]);
+                }
+                _ => code[at] ^= 1 << random.below(8),
+            }
+        }
+        if random.once_in(4) {
+            let len = random.below(code.len() as u64 + 1) as usize;
+            code.truncate(len);
+        }
+        let loaded = engines.load(&written.code);
+        let mut run = ample(&written);
+        run.gas = random.pick(&[AMPLE, 1000, 20_000]);
+        run.refills = vec![random.below(3000)];
+        for i in 0..4 {
+            loaded.agree(&run, &format!("seed {seed} run {i}"));
+            run.entry = random.below(written.code.len() as u64 + 6);
+            for slot in &mut run.slots {
+                *slot = random.value();
+            }
+        }
+    }
+}
+
+#[test]
+fn random_bytes_leave_the_same_trail_from_every_entry() {
+    let engines = Engines::new();
+    for seed in seeds(1500) {
+        let mut random = Random::new(seed ^ 0xB17E5);
+        let len = random.below(90);
+        let mut code: Vec<u8> = (0..len).map(|_| random.bits() as u8).collect();
+        for at in (0..code.len()).step_by(2) {
+            // Random words are mostly reserved; keep the opcode of a valid one half of the time.
+            if random.once_in(2) {
+                code[at] =
+                    random.pick(&[0x33, 0x13, 0x3B, 0x1B, 0x03, 0x23, 0x63, 0x0B, 0x6F, 0x67]);
+            }
+        }
+        let loaded = engines.load(&code);
+        let extremes = [random.value(), rivet_isa::CODE_BASE + random.below(len + 1)];
+        let near = rivet_isa::CODE_BASE.wrapping_sub(random.below(8));
+        for entry in 0..len + 3 {
+            let slots =
+                [(); _].map(|()| random.pick(&[extremes[0], extremes[1], near, 0x1001_1000]));
+            let run = Run {
+                entry,
+                slots,
+                gas: 3000,
+                refills: vec![],
+            };
+            loaded.agree(&run, &format!("seed {seed} entry {entry}"));
+        }
+        loaded.agree_checked(
+            &Run {
+                entry: 0,
+                slots: [extremes[1]; _],
+                gas: AMPLE,
+                refills: vec![],
+            },
+            &format!("seed {seed}"),
+        );
+    }
+}
+
+#[test]
+fn a_program_cut_at_each_byte_leaves_the_same_trail() {
+    let engines = Engines::new();
+    for seed in seeds(4) {
+        let written = programs::program(seed ^ 0xC07);
+        for len in 0..written.code.len().min(600) {
+            let loaded = engines.load(&written.code[..len]);
+            loaded.agree(&ample(&written), &format!("seed {seed} length {len}"));
+        }
+    }
+}
+
+/// Slots with values at edges, and these in t0 and t1.
+fn slots_with(t0: u64, t1: u64) -> [u64; SLOTS] {
+    let mut slots = [0; SLOTS];
+    for (i, slot) in slots.iter_mut().enumerate() {
+        *slot = EDGES[(i + 3) % EDGES.len()];
+    }
+    (slots[2], slots[3]) = (t0, t1);
+    slots
+}
+
+#[test]
+fn every_instruction_agrees_with_every_choice_of_registers_at_the_edges() {
+    let engines = Engines::new();
+    let scale = 4 * setting("RIVET_AGREE_SCALE", 1) as usize;
+    for &op in Op::ALL
+        .iter()
+        .filter(|op| !op.flow().is_call() && **op != Op::Trap)
+    {
+        let loaded = engines.load(&table::every_choice(op));
+        let memory = op.is_load() || op.is_store();
+        let addresses = table::addresses();
+        let first = if memory { &addresses[..] } else { &EDGES[..] };
+        for (i, &t0) in first.iter().enumerate() {
+            for k in 0..scale.min(EDGES.len()) {
+                let t1 = EDGES[(i * 7 + k) % EDGES.len()];
+                let run = Run {
+                    entry: 0,
+                    slots: slots_with(t0, t1),
+                    gas: 1 << 50,
+                    refills: Vec::new(),
+                };
+                let name = format!("{} of {t0:#x} and {t1:#x}", op.mnemonic());
+                let trail = loaded.agree(&run, &name);
+                let exit = &trail.seen.last().expect("a run exits").exit;
+                assert_eq!(exit.as_ref(), Ok(&Exit::Halt), "{name}: all choices ran");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_recompiler_computes_every_row_of_the_vectors() {
+    let engines = Engines::new();
+    let rows = vectors::rows();
+    assert!(rows.len() > 60_000, "the file is complete");
+    let bases = [
+        (Reg::GP, Reg::TP),
+        (Reg::S0, Reg::A5),
+        (Reg::RA, Reg::A0),
+        (Reg::T0, Reg::A2),
+    ];
+    for (turn, rows) in rows.chunks(vectors::PER_PROGRAM).enumerate() {
+        let (from, to) = bases[turn % bases.len()];
+        let code = vectors::program(rows, from, to, turn);
+        let loaded = engines.load_with(&code, &vectors::operands(rows));
+        let mut run = Run {
+            entry: 0,
+            slots: slots_with(0, 0),
+            gas: 1 << 50,
+            refills: Vec::new(),
+        };
+        run.slots[from.slot().expect("not x0").index()] = 0x1000_0000;
+        run.slots[to.slot().expect("not x0").index()] = 0x1001_0000;
+        loaded.agree(&run, &format!("rows from {}", turn * vectors::PER_PROGRAM));
+        let machine = loaded.native(&run);
+        for (i, row) in rows.iter().enumerate() {
+            let mut result = [0; 8];
+            let at = GuestAddr::wrapping(0x1001_0000 + 8 * i as u64);
+            machine.read(at, &mut result).expect("the page is mapped");
+            assert_eq!(u64::from_le_bytes(result), row.result, "{row:x?}");
+        }
+    }
+}
