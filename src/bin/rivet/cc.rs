@@ -214,9 +214,10 @@ impl Runtime {
         elf: &Path,
     ) -> Result<(), Failure> {
         let mut command = self.compiler(tools);
+        // As a library, the runtime yields to what the program defines itself.
+        command.args(args).arg("-Wl,--start-lib").args(objects);
         command
-            .args(args)
-            .args(objects)
+            .arg("-Wl,--end-lib")
             .args(Self::options("link.args"));
         let mut lld = OsString::from("--ld-path=");
         lld.push(&tools.lld);
