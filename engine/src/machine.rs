@@ -171,8 +171,13 @@ impl Machine {
     ///
     /// # Errors
     /// [`HostError`] if the host failed. The machine is poisoned then: a validator must stop.
+    ///
+    /// # Panics
+    /// A panic of `host` passes through and poisons the machine too.
     pub fn run(&mut self, host: &mut dyn Host) -> Result<Exit, HostError> {
-        let result = self.advance(host);
+        // A call that does not return leaves it so.
+        let status = std::mem::replace(&mut self.status, Status::Poisoned);
+        let result = self.advance(status, host);
         self.status = match result {
             Err(_) => Status::Poisoned,
             Ok(exit) if exit.is_final() => Status::Ended(exit),
@@ -184,8 +189,8 @@ impl Machine {
         result
     }
 
-    fn advance(&mut self, host: &mut dyn Host) -> Result<Exit, HostError> {
-        match self.status {
+    fn advance(&mut self, status: Status, host: &mut dyn Host) -> Result<Exit, HostError> {
+        match status {
             Status::Poisoned => return Err(HostError::Poisoned),
             Status::Ended(exit) => return Ok(exit),
             Status::Pending(call) => {

@@ -144,15 +144,20 @@ impl Translation {
         let Some(chunk) = self.chunks.get(number as usize) else {
             return Entry::NotAStart;
         };
-        chunk.get_or_init(|| self.translate(number));
+        if !matches!(chunk.get(), Some(None)) {
+            self.translate(number, chunk);
+        }
         self.table
             .get(offset)
             .map_or(Entry::Untranslated, Entry::Native)
     }
 
-    /// Translates a chunk and publishes its blocks.
-    fn translate(&self, number: u32) -> Outcome {
+    /// Translates a chunk and publishes its blocks, or waits for the thread that is doing so.
+    fn translate(&self, number: u32, place: &OnceLock<Outcome>) {
         let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        if place.get().is_some() {
+            return;
+        }
         let begin = std::time::Instant::now();
         let guest =
             (self.source.code.len() - ((number as usize) << CHUNK_SHIFT)).min(1 << CHUNK_SHIFT);
@@ -177,7 +182,6 @@ impl Translation {
         let chunk = translator
             .translate(&request)
             .and_then(|()| self.publish(&mut translator));
-        self.pool.give_back(translator);
         totals.nanoseconds += begin.elapsed().as_nanos() as u64;
         match &chunk {
             Ok(chunk) => {
@@ -188,7 +192,16 @@ impl Translation {
             }
             Err(TooLarge) => totals.refused_chunks += 1,
         }
-        chunk.ok()
+        let address = chunk.as_ref().ok().map(|chunk| chunk.code.address());
+        // First the chunk, then the entries: another thread may jump through an entry at once, and
+        // its faults and cold calls look for the chunk.
+        let _ = place.set(chunk.ok());
+        if let Some(address) = address {
+            for (pc, offset) in translator.entries() {
+                self.table.set(*pc, address + offset);
+            }
+        }
+        self.pool.give_back(translator);
     }
 
     fn publish(&self, translator: &mut Translator) -> Result<Box<Chunk>, TooLarge> {
@@ -197,9 +210,6 @@ impl Translation {
             .pool
             .publish(translator.len(), |address| translator.finish(address));
         let code = code.map_err(|_| TooLarge)?;
-        for (pc, offset) in translator.entries() {
-            self.table.set(*pc, code.address() + offset);
-        }
         Ok(Box::new(Chunk { code, tables }))
     }
 }
