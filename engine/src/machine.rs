@@ -12,12 +12,12 @@
 use crate::call::{AccessError, Call, Host};
 use crate::checked::{self, Pair};
 use crate::config::Backend;
-use crate::error::HostError;
+use crate::error::{HostError, StartError};
 use crate::hash::MemoryHash;
 use crate::interpreted;
 use crate::memory::{GuestMemory, paged, sparse};
 use crate::native;
-use crate::program::Program;
+use crate::program::{Program, Start};
 use rivet_interp::{SparseMemory, State};
 use rivet_isa::{Exit, Gas, GuestAddr, PageIndex, Payment, Pc, Regs};
 use rivet_paging::{AddressSpace, Tracker};
@@ -69,8 +69,7 @@ impl fmt::Debug for Machine {
 }
 
 impl Machine {
-    pub(crate) fn new(program: Program, regs: Regs, pc: Pc, gas: Gas) -> Self {
-        let state = State { regs, pc, gas };
+    pub(crate) fn new(program: Program, state: State) -> Self {
         let store = program.0.store();
         Self {
             program,
@@ -161,6 +160,43 @@ impl Machine {
     /// A hash of all data memory.
     pub fn memory_hash(&self) -> MemoryHash {
         self.store.guest().hash()
+    }
+
+    /// Another machine in the same state, sharing every page until one of the two writes it.
+    ///
+    /// # Errors
+    /// [`HostError`] if this machine is poisoned or the copy would pass a memory limit.
+    pub fn fork(&mut self) -> Result<Self, HostError> {
+        if self.status == Status::Poisoned {
+            return Err(HostError::Poisoned);
+        }
+        let store = match &mut self.store {
+            Store::Sparse(memory) => Store::Sparse(memory.fork()),
+            Store::Paged(memory) => Store::Paged(Box::new(memory.fork()?)),
+            Store::Checked(pair) => {
+                let (leader, follower) = (pair.leader.fork()?, pair.follower.fork());
+                Store::Checked(Box::new(Pair { leader, follower }))
+            }
+        };
+        let (program, state, status) = (self.program.clone(), self.state, self.status);
+        Ok(Self {
+            program,
+            state,
+            store,
+            status,
+        })
+    }
+
+    /// Starts over: no page is private, placed contents are gone, and the state is that of `start`.
+    /// Costs what the machine has touched. A machine that failed becomes usable again.
+    ///
+    /// # Errors
+    /// [`StartError`] as for a new machine; nothing has changed then.
+    pub fn reset(&mut self, start: Start) -> Result<(), StartError> {
+        self.state = self.program.state(start)?;
+        self.status = Status::Ready;
+        self.store = self.program.0.store();
+        Ok(())
     }
 
     /// Runs until an exit, offering each call to `host`.

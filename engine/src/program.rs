@@ -9,7 +9,7 @@ use crate::memory::sparse;
 use crate::native::{NativeProgram, Translation};
 
 use rivet_image::{Data, EndpointDef, Image, Key, Region, RegionKind};
-use rivet_interp::SparseMemory;
+use rivet_interp::{SparseMemory, State};
 use rivet_isa::gas::{BlockCost, FrameCosts, block_cost};
 use rivet_isa::{
     ADDRESS_SPACE, Block, BlockStarts, CODE_BASE, DATA_BASE, Gas, GuestAddr, MAX_CODE_SIZE,
@@ -290,6 +290,11 @@ impl Program {
     /// # Errors
     /// [`StartError::NoEndpoint`] if the entry names an endpoint that the image lacks.
     pub fn machine(&self, start: Start) -> Result<Machine, StartError> {
+        Ok(Machine::new(self.clone(), self.state(start)?))
+    }
+
+    /// The state that a start describes.
+    pub(crate) fn state(&self, start: Start) -> Result<State, StartError> {
         let mut regs = Regs::default();
         let mut pc = Pc::default();
         if let Some(key) = start.endpoint {
@@ -306,7 +311,8 @@ impl Program {
         for (slot, value) in start.regs {
             regs.slots_mut()[slot.index()] = value;
         }
-        Ok(Machine::new(self.clone(), regs, pc, start.gas))
+        let gas = start.gas;
+        Ok(State { regs, pc, gas })
     }
 }
 

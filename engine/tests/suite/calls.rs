@@ -334,3 +334,73 @@ fn placed_pages_are_neither_charged_nor_private() {
         "pinned"
     );
 }
+
+/// Adds 1 to the first word of each page in turn, then traps.
+const COUNTER: &str = "
+    li a1, 4
+    lui a2, 1
+    fallthrough
+    l: ld a3, 0(a0)
+    addi a3, a3, 1
+    sd a3, 0(a0)
+    add a0, a0, a2
+    addi a1, a1, -1
+    bnez a1, l
+    trap";
+
+fn counting(gas: u64) -> Machine {
+    let raw = Raw::new(assemble(COUNTER).unwrap()).region(
+        DATA,
+        4 * 4096,
+        RegionKind::CopyOnWrite,
+        vec![7],
+    );
+    let start = Start::at(0).with_gas(Gas::new(gas).unwrap());
+    let program = super::engine().load_raw(raw).unwrap();
+    program
+        .machine(start.with_slot(Slot::new(7).unwrap(), DATA))
+        .unwrap()
+}
+
+#[test]
+fn a_fork_goes_on_as_the_original_would_and_neither_sees_the_other() {
+    let mut whole = counting(100_000);
+    assert_eq!(whole.run(&mut NoHost), Ok(Exit::Trap));
+    let mut first = counting(1300);
+    assert_eq!(first.run(&mut NoHost), Ok(Exit::OutOfGas));
+    let before = (first.private_pages(), first.memory_hash());
+    assert!((1..4).contains(&before.0.len()), "paused between the pages");
+    let mut second = first.fork().unwrap();
+    let left = 100_000 - 1300 + first.gas().value();
+    second.set_gas(Gas::new(left).unwrap());
+    assert_eq!(second.run(&mut NoHost), Ok(Exit::Trap));
+    assert_eq!((first.private_pages(), first.memory_hash()), before);
+    first.set_gas(Gas::new(left).unwrap());
+    assert_eq!(first.run(&mut NoHost), Ok(Exit::Trap));
+    for vm in [&first, &second] {
+        assert_eq!(vm.memory_hash(), whole.memory_hash());
+        assert_eq!(vm.private_pages(), whole.private_pages());
+        assert_eq!(
+            (vm.regs(), vm.gas(), vm.pc()),
+            (whole.regs(), whole.gas(), whole.pc())
+        );
+    }
+}
+
+#[test]
+fn a_reset_machine_is_like_a_new_one() {
+    let mut vm = counting(100_000);
+    let fresh = vm.memory_hash();
+    vm.place(GuestAddr::new(DATA as u32 + 4096), b"placed")
+        .unwrap();
+    assert_eq!(vm.run(&mut NoHost), Ok(Exit::Trap));
+    let start = Start::at(0).with_gas(Gas::new(100_000).unwrap());
+    vm.reset(start.with_slot(Slot::new(7).unwrap(), DATA))
+        .unwrap();
+    assert_eq!((vm.memory_hash(), vm.private_pages().len()), (fresh, 0));
+    assert_eq!(vm.run(&mut NoHost), Ok(Exit::Trap));
+    let mut other = counting(100_000);
+    assert_eq!(other.run(&mut NoHost), Ok(Exit::Trap));
+    assert_eq!(vm.memory_hash(), other.memory_hash());
+    assert_eq!((vm.regs(), vm.gas()), (other.regs(), other.gas()));
+}
