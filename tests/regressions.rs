@@ -104,3 +104,20 @@ fn a_machine_whose_host_panicked_never_runs_again() {
         );
     }
 }
+
+#[test]
+fn a_block_too_long_to_translate_runs_to_its_end() {
+    let mut code = assemble("c.addi a0, 1").unwrap().repeat(600_000);
+    code.extend(assemble("trap").unwrap());
+    for backend in backends() {
+        let program = load(backend, Raw::new(code.clone()));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut machine = program.machine(start(0)).unwrap();
+            let exit = machine.run(&mut NoHost).unwrap();
+            let _ = sender.send((exit.name(), machine.regs().get(Reg::A0)));
+        });
+        let ended = receiver.recv_timeout(std::time::Duration::from_secs(60));
+        assert_eq!(ended, Ok(("trap", 600_000)), "{backend}");
+    }
+}

@@ -184,12 +184,21 @@ pub(crate) fn run(
                 state.pc = pc;
                 return Ok(exit);
             }
-            Left::Untranslated(pc) | Left::Stepped(pc) => state.pc = pc,
+            Left::Stepped(pc) => {
+                state.pc = pc;
+                continue;
+            }
+            Left::Untranslated(pc) => state.pc = pc,
         }
-        while !native.program.prepare(state.pc) {
+        // A block that is too long to translate has an entry that only leads here, so one block
+        // is interpreted before asking again.
+        loop {
             let exit = interpreted::block(code, state, &mut Interpreted(memory), host)?;
             if let Some(exit) = exit {
                 return Ok(exit);
+            }
+            if native.program.prepare(state.pc) {
+                break;
             }
         }
     }
