@@ -30,6 +30,9 @@ const PAIRS: &[(Op, Op)] = &[
     (Op::Sll, Op::Srl),
 ];
 
+/// `c.nop`
+const NOP: [u8; 2] = [1, 0];
+
 #[derive(Clone, Copy)]
 enum Item {
     Plain(Inst, Size),
@@ -39,6 +42,8 @@ enum Item {
     Far(Reg, Inst, usize),
     Label(usize),
     Halfword(u16),
+    /// This many no-ops of two bytes, to put what follows far away.
+    Gap(usize),
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -332,7 +337,19 @@ impl Author {
             self.branch(over);
             self.straight();
             self.place(over);
+            if self.random.once_in(12) {
+                self.return_to_next();
+            }
         }
+    }
+
+    /// A return that nothing called for, to the code behind it.
+    fn return_to_next(&mut self) {
+        let next = self.label();
+        let add = Inst::from_parts(Op::Addi, Reg::RA, Reg::RA, Reg::ZERO, 0);
+        self.items.push(Item::Far(Reg::RA, add, next));
+        self.op(Op::Jalr, Reg::ZERO, Reg::RA, Reg::ZERO, 0);
+        self.items.push(Item::Label(next));
     }
 
     fn call(&mut self, label: usize) {
@@ -395,7 +412,8 @@ impl Author {
         } else if self.random.once_in(3) {
             // Calls itself until the second counter is used up.
             let (counter, out) = (self.kept[3], self.label());
-            self.op(Op::Andi, counter, counter, Reg::ZERO, 31);
+            let depth = self.random.pick(&[31, 31, 255, 1023]);
+            self.op(Op::Andi, counter, counter, Reg::ZERO, depth);
             self.to(
                 Inst::from_parts(Op::Beq, Reg::ZERO, counter, Reg::ZERO, 0),
                 out,
@@ -428,7 +446,12 @@ impl Author {
             0 => self.op(Op::Trap, Reg::ZERO, Reg::ZERO, Reg::ZERO, 0),
             _ => self.op(Op::Ecalli, Reg::ZERO, Reg::ZERO, Reg::ZERO, 0),
         }
+        let wide = self.random.once_in(20);
         for (i, label) in functions.iter().enumerate() {
+            if wide {
+                let count = self.random.pick(&[100, 3000, 30_000, 33_000]);
+                self.items.push(Item::Gap(count));
+            }
             self.function(*label, &functions[i + 1..]);
         }
     }
@@ -458,6 +481,7 @@ impl Author {
         match item {
             Item::Label(_) => Vec::new(),
             Item::Halfword(bits) => bits.to_le_bytes().to_vec(),
+            Item::Gap(count) => NOP.repeat(count),
             Item::Plain(inst, size) => sized(inst, size),
             Item::To(inst, size, label) => sized(with(inst, labels[label] - at), size),
             Item::Far(via, inst, label) => {
@@ -477,6 +501,7 @@ impl Author {
             Item::Label(_) => 0,
             Item::Far(..) => 8,
             Item::Halfword(_) => 2,
+            Item::Gap(count) => 2 * count,
             Item::Plain(..) | Item::To(..) => 4,
         };
         let mut sizes: Vec<usize> = self.items.iter().map(full).collect();
