@@ -9,11 +9,13 @@ use rivet_isa::{Gas, GuestAddr, PageIndex, Pc, Reg, SLOTS, Slot};
 use std::fmt::Write as _;
 
 /// Data regions of every case: first address, bytes, kind, and how much content they have. They
-/// touch each other, 2^31 and 2^32, and have gaps between them.
-pub(crate) const REGIONS: [(u64, u64, RegionKind, usize); 5] = [
+/// touch each other, 2^31 and 2^32, have gaps between them, and one is large enough for stores far
+/// from each other.
+pub(crate) const REGIONS: [(u64, u64, RegionKind, usize); 6] = [
     (0x1000_0000, 0x2000, RegionKind::Pinned, 0x2000),
     (0x1000_2000, 0x2000, RegionKind::CopyOnWrite, 0x1800),
     (0x1001_0000, 0x3000, RegionKind::Ephemeral, 0),
+    (0x2000_0000, 0x0100_0000, RegionKind::CopyOnWrite, 0x6000),
     (0x7FFF_F000, 0x2000, RegionKind::CopyOnWrite, 0x1004),
     (0xFFFF_E000, 0x2000, RegionKind::Ephemeral, 0),
 ];
