@@ -273,3 +273,52 @@ fn the_recompiler_computes_every_row_of_the_vectors() {
         }
     }
 }
+
+#[test]
+fn blocks_of_any_length_leave_the_same_trail() {
+    let engines = Engines::new();
+    for (i, len) in [1, 2, 1000, 16_383, 16_384, 40_000, 200_000]
+        .into_iter()
+        .enumerate()
+    {
+        let mut random = Random::new(len ^ 0xB10C);
+        let mut code = Vec::new();
+        while (code.len() as u64) < 4 * len {
+            let op = random.pick(Op::ALL);
+            if op.flow().is_terminator() || op.is_load() || op.is_store() {
+                continue;
+            }
+            let word = rivet_isa::encode(random.inst(op)).expect("legal operands");
+            code.extend(word.to_le_bytes());
+        }
+        // sd a0, -8(x0); addi a1, a1, 1; ecalli 0
+        for word in [0xFEA0_3C23_u32, 0x0015_8593, 0x0000_200B] {
+            code.extend(word.to_le_bytes());
+        }
+        let loaded = engines.load(&code);
+        let run = Run {
+            entry: 0,
+            slots: slots_with(1, 2),
+            gas: 1 << 40,
+            refills: Vec::new(),
+        };
+        let trail = loaded.agree_checked(&run, &format!("block {i}"));
+        let last = trail.seen.last().expect("a run exits");
+        assert_eq!(last.exit.as_ref(), Ok(&Exit::Halt), "block {i}");
+        // One private page and the call were paid on top of the block, one store reserves two.
+        let cost = (1 << 40) - last.gas - 256 - 100;
+        for gas in [cost, cost + 511, cost + 512, cost + 513] {
+            let trail = loaded.agree(
+                &Run { gas, ..run.clone() },
+                &format!("block {i} with {gas}"),
+            );
+            let exit = &trail.seen.last().expect("a run exits").exit;
+            let enough = gas >= cost + 512;
+            assert_eq!(
+                exit == &Ok(Exit::Halt),
+                enough,
+                "block {i} with {gas} of {cost}"
+            );
+        }
+    }
+}
