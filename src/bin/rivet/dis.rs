@@ -2,9 +2,9 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::input::{self, RawArgs};
+use crate::input;
 use crate::symbols::Symbols;
-use rivet::engine::{Config, Engine, Program};
+use rivet::engine::Program;
 use rivet::isa::{Decoded, Flow, Pc, decode};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -33,9 +33,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn dis(args: &Args) -> Result<Outcome, Failure> {
-    let engine = Engine::new(Config::default())?;
-    let source = input::read(&args.file, args.raw.then_some(RawArgs { maps: &[] }))?;
-    let loaded = source.load(&engine)?;
+    let loaded = input::inspect(&args.file, args.raw)?;
     let mut out = BufWriter::new(io::stdout().lock());
     print(&loaded.program, &loaded.symbols, args.json, &mut out)
         .and_then(|()| out.flush())

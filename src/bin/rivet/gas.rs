@@ -2,9 +2,9 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::input::{self, RawArgs};
+use crate::input;
 use crate::symbols::Symbols;
-use rivet::engine::{BlockInfo, Config, Engine, Program};
+use rivet::engine::{BlockInfo, Program};
 use rivet::isa::decode;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -40,9 +40,7 @@ struct Totals {
 }
 
 pub(crate) fn gas(args: &Args) -> Result<Outcome, Failure> {
-    let engine = Engine::new(Config::default())?;
-    let source = input::read(&args.file, args.raw.then_some(RawArgs { maps: &[] }))?;
-    let loaded = source.load(&engine)?;
+    let loaded = input::inspect(&args.file, args.raw)?;
     let mut out = BufWriter::new(io::stdout().lock());
     print(&loaded.program, &loaded.symbols, args.json, &mut out)
         .and_then(|()| out.flush())

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::number::MapArg;
 use crate::symbols::{Symbol, Symbols};
-use rivet::engine::{Engine, Program, Raw, Start};
+use rivet::engine::{Backend, Config, Engine, Program, Raw, Start};
 use rivet::image::{Image, Key, NoImages, RegionKind};
 use rivet::loader::{CodeSymbol, LinkOptions, Sidecar, link};
 use std::fs::File;
@@ -81,6 +81,16 @@ pub(crate) fn read(path: &Path, raw: Option<RawArgs<'_>>) -> Result<Source, Fail
     })?;
     let symbols = sidecar(path, &image)?;
     Ok(Source::Image { image, symbols })
+}
+
+/// Reads a program to look at, not to run.
+pub(crate) fn inspect(path: &Path, raw: bool) -> Result<Loaded, Failure> {
+    let config = Config {
+        backend: Backend::Interp,
+        ..Config::default()
+    };
+    let source = read(path, raw.then_some(RawArgs { maps: &[] }))?;
+    source.load(&Engine::new(config)?)
 }
 
 /// Where the sidecar of an image lies: `prog.pvm` has `prog.pvm.map`.
