@@ -3,10 +3,11 @@
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::input;
+use crate::output;
 use crate::symbols::Symbols;
 use rivet::engine::Program;
 use rivet::isa::{Decoded, Flow, Pc, decode};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -34,10 +35,7 @@ pub(crate) struct Args {
 
 pub(crate) fn dis(args: &Args) -> Result<Outcome, Failure> {
     let loaded = input::inspect(&args.file, args.raw)?;
-    let mut out = BufWriter::new(io::stdout().lock());
-    print(&loaded.program, &loaded.symbols, args.json, &mut out)
-        .and_then(|()| out.flush())
-        .map_err(Failure::output)?;
+    output::write(|out| print(&loaded.program, &loaded.symbols, args.json, out))?;
     Ok(Outcome::Done)
 }
 

@@ -13,6 +13,7 @@ mod gas;
 mod input;
 mod link;
 mod number;
+mod output;
 mod report;
 mod run;
 mod symbols;
