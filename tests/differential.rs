@@ -7,6 +7,8 @@
 
 #[path = "differential/compare.rs"]
 mod compare;
+#[path = "../jit/tests/common/maps.rs"]
+mod maps;
 #[path = "differential/programs.rs"]
 mod programs;
 #[path = "differential/table.rs"]

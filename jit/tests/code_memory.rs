@@ -181,7 +181,7 @@ fn in_child(child: impl FnOnce() -> bool) {
 fn a_forked_child_translates_for_itself_and_disturbs_nobody() {
     let cache = CodeCache::new(CodeCacheConfig::default());
     let codes: Vec<Vec<u8>> = (0..20).map(adding).collect();
-    let programs: Vec<Program> = codes.iter().map(|code| program_in(code, &cache)).collect();
+    let programs: Vec<_> = codes.iter().map(|code| program_in(code, &cache)).collect();
     for (n, program) in programs.iter().enumerate() {
         assert_eq!(result_of(program, &codes[n]), n as u64);
     }

@@ -5,15 +5,11 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::program;
-use iced_x86::{
-    Code, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register,
-};
+use common::audit::{check_instruction, instructions};
+use common::{maps, program};
+use iced_x86::{FlowControl, OpKind};
 use rivet_isa::{BlockStarts, Format, Inst, Op, Pc, Reg, encode};
 use rivet_jit::NativeChunk;
-
-/// Bytes of context that generated code may use below the window.
-const CONTEXT: i64 = 4096;
 
 /// Every operation with registers of every kind, in an order that also makes every fusion of two
 /// neighbours possible.
@@ -54,60 +50,6 @@ fn everything() -> Vec<u8> {
     code
 }
 
-fn instructions(chunk: &NativeChunk) -> Vec<Instruction> {
-    Decoder::with_ip(64, &chunk.code, chunk.address, DecoderOptions::NONE)
-        .into_iter()
-        .collect()
-}
-
-fn is_general_32(register: Register) -> bool {
-    register.is_gpr32()
-}
-
-/// Checks the memory operand of one instruction.
-fn check_memory(inst: &Instruction, chunk: &NativeChunk, table_len: u64) {
-    let (base, index) = (inst.memory_base(), inst.memory_index());
-    let disp = inst.memory_displacement64();
-    if inst.mnemonic() == Mnemonic::Lea || inst.mnemonic() == Mnemonic::Nop {
-        assert_eq!(inst.segment_prefix(), Register::None, "{inst}");
-        return;
-    }
-    if inst.memory_segment() == Register::GS {
-        if base == Register::None {
-            assert_eq!(index, Register::None, "{inst}");
-            let from_base = disp as i64;
-            assert!(
-                (-CONTEXT..0).contains(&from_base),
-                "{inst}: outside the context"
-            );
-        } else {
-            assert!(
-                is_general_32(base),
-                "{inst}: a guest address is cut to 32 bits"
-            );
-            assert!(index == Register::None || is_general_32(index), "{inst}");
-            for part in [base, index] {
-                assert_ne!(part, Register::ESP, "{inst}");
-                assert_ne!(part, Register::R15D, "{inst}: gas is no address");
-            }
-        }
-        return;
-    }
-    // Without GS only the dispatch table is read, by a clamped or a constant index.
-    assert_eq!(
-        inst.code(),
-        Code::Mov_r32_rm32,
-        "{inst}: only reads of the table"
-    );
-    assert!(inst.op0_register() == Register::EDX, "{inst}");
-    assert!(base == Register::None || base == Register::RDX, "{inst}");
-    assert!(index == Register::None || (index == Register::RDX && inst.memory_index_scale() <= 2));
-    assert!(
-        (chunk.table..chunk.table + table_len).contains(&disp),
-        "{inst}: outside the table"
-    );
-}
-
 #[test]
 fn emitted_code_reaches_nothing_but_window_context_and_table() {
     let code = everything();
@@ -125,66 +67,39 @@ fn emitted_code_reaches_nothing_but_window_context_and_table() {
     );
     let mut starts = BTreeSet::new();
     for chunk in &chunks {
-        starts.extend(instructions(chunk).iter().map(Instruction::ip));
+        starts.extend(instructions(chunk).map(|inst| inst.ip()));
     }
-    let table_len = 2 * code.len() as u64 + 4;
     let mut guest_accesses = 0;
     for chunk in &chunks {
         for inst in instructions(chunk) {
-            assert!(!inst.is_invalid(), "at {:#x}", inst.ip());
-            assert!(
-                !inst.is_string_instruction() && !inst.is_privileged(),
-                "{inst}"
-            );
-            let moffs = matches!(inst.op0_kind(), OpKind::Memory) || inst.op_count() == 0;
-            assert!(moffs || !inst.to_string().contains("moffs"), "{inst}");
-            assert!(
-                !matches!(
-                    inst.code(),
-                    Code::Mov_AL_moffs8
-                        | Code::Mov_EAX_moffs32
-                        | Code::Mov_RAX_moffs64
-                        | Code::Mov_moffs8_AL
-                        | Code::Mov_moffs32_EAX
-                        | Code::Mov_moffs64_RAX
-                ),
-                "{inst}"
-            );
-            if (0..inst.op_count()).any(|i| inst.op_kind(i) == OpKind::Memory) {
-                check_memory(&inst, chunk, table_len);
-                guest_accesses += usize::from(is_general_32(inst.memory_base()));
-            }
-            match inst.flow_control() {
+            check_instruction(&inst, chunk, code.len());
+            let memory = (0..inst.op_count()).any(|i| inst.op_kind(i) == OpKind::Memory);
+            guest_accesses += usize::from(memory && inst.memory_base().is_gpr32());
+            if matches!(
+                inst.flow_control(),
                 FlowControl::UnconditionalBranch
-                | FlowControl::ConditionalBranch
-                | FlowControl::Call => {
-                    assert!(starts.contains(&inst.near_branch_target()), "{inst}");
-                }
-                FlowControl::IndirectBranch => {
-                    let through_context = inst.memory_segment() == Register::GS;
-                    assert!(
-                        through_context || inst.op0_register() == Register::RDX,
-                        "{inst}"
-                    );
-                }
-                FlowControl::IndirectCall => {
-                    let through_context = inst.memory_segment() == Register::GS;
-                    assert!(
-                        through_context || inst.op0_register() == Register::RDX,
-                        "{inst}"
-                    );
-                }
-                FlowControl::Next | FlowControl::Return => {}
-                other => panic!("{other:?}: {inst}"),
+                    | FlowControl::ConditionalBranch
+                    | FlowControl::Call
+            ) {
+                assert!(starts.contains(&inst.near_branch_target()), "{inst}");
             }
-            assert!(!matches!(
-                inst.mnemonic(),
-                Mnemonic::Push | Mnemonic::Pop | Mnemonic::Syscall
-            ));
         }
     }
     assert!(
         guest_accesses > 11 * 100,
         "loads and stores were among them"
     );
+}
+
+#[test]
+fn a_writable_and_executable_mapping_or_alias_is_noticed() {
+    let code = "1000-2000 r-xs 00000000 00:01 77  /memfd:code (deleted)\n";
+    let data = "3000-4000 rw-s 00000000 00:01 78  /memfd:data (deleted)\n";
+    let copy = "5000-6000 rw-p 00000000 00:01 77  /memfd:code (deleted)\n";
+    let alias = "7000-8000 rw-s 00000000 00:01 77  /memfd:code (deleted)\n";
+    let both = "9000-a000 rwxp 00000000 00:00 0\n";
+    let found = |maps: &[&str]| maps::violation(&maps.concat());
+    assert_eq!(found(&[code, data, copy]), None);
+    assert_eq!(found(&[alias, code]).as_deref(), Some(alias.trim_end()));
+    assert_eq!(found(&[code, both]).as_deref(), Some(both.trim_end()));
 }

@@ -116,6 +116,7 @@ pub(crate) struct Loaded {
 
 impl Engines {
     pub(crate) fn new() -> Self {
+        crate::maps::watch();
         Self(
             [Backend::Interp, Backend::Jit, Backend::Checked].map(|backend| {
                 let config = Config {

@@ -1,7 +1,12 @@
 //! What the tests of this crate share: guest memory in a window, and ways to run code in it.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod audit;
+pub(crate) mod maps;
+
 use std::sync::{Arc, LazyLock};
+
+use audit::Audited;
 
 use rivet_isa::gas::{CostModel, FrameCosts};
 use rivet_isa::{BlockStarts, CODE_BASE, DATA_BASE, Gas, Inst, Pc, Regs, encode};
@@ -23,14 +28,15 @@ pub(crate) fn costs() -> FrameCosts {
 }
 
 /// A program of these bytes with a code cache of its own.
-pub(crate) fn program(code: &[u8]) -> Program {
+pub(crate) fn program(code: &[u8]) -> Audited {
     program_in(code, &CodeCache::new(CodeCacheConfig::default()))
 }
 
 /// A program of these bytes in a cache.
-pub(crate) fn program_in(code: &[u8], cache: &Arc<CodeCache>) -> Program {
+pub(crate) fn program_in(code: &[u8], cache: &Arc<CodeCache>) -> Audited {
+    maps::watch();
     let starts = Arc::new(BlockStarts::scan(code));
-    Program::new(code.into(), starts, costs(), cache).unwrap()
+    Audited(Program::new(code.into(), starts, costs(), cache).unwrap())
 }
 
 /// Memory with the code mapped at CODE_BASE, these further regions, and a window.
