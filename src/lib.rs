@@ -7,6 +7,7 @@
 //! | [`image`] | programs as values: wire form, address, memory layout |
 //! | [`loader`] | ELF executables to images |
 //! | [`isa`] | instructions, block starts, the gas model |
+//! | `vectors` | conformance vectors: reading, writing, running (feature `vectors`) |
 //!
 //! ```
 //! use rivet::engine::{Bare, Config, Engine, Raw, Start};
@@ -23,3 +24,6 @@ pub use rivet_engine as engine;
 pub use rivet_image as image;
 pub use rivet_isa as isa;
 pub use rivet_loader as loader;
+
+#[cfg(feature = "vectors")]
+pub mod vectors;

@@ -1,7 +1,7 @@
 //! The `rivet` command: parse the arguments, pick a command, map its outcome to an exit status.
 //!
-//! Exit status: 0 the guest halted (or the command did its work), 1 the guest ended otherwise,
-//! 2 usage or load error. Guest output goes to standard output, everything about the run to
+//! Exit status: 0 the guest halted (or the command did its work), 1 the guest ended otherwise
+//! or what was compared differs, 2 usage or load error. Guest output goes to standard output, everything about the run to
 //! standard error; with `--json` it is the other way round.
 #![forbid(unsafe_code)]
 
@@ -17,6 +17,7 @@ mod output;
 mod report;
 mod run;
 mod symbols;
+mod vectors;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;
@@ -45,13 +46,14 @@ enum Command {
     Dis(dis::Args),
     Gas(gas::Args),
     Doctor(doctor::Args),
+    Vectors(vectors::Args),
 }
 
 /// How a command that worked ended.
 enum Outcome {
     /// It did what was asked.
     Done,
-    /// A guest ran and did not halt.
+    /// A guest ran and did not halt, or what was compared differs.
     GuestFailed,
 }
 
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Dis(args) => dis::dis(&args),
         Command::Gas(args) => gas::gas(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Vectors(args) => vectors::vectors(args),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

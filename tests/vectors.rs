@@ -1,0 +1,312 @@
+//! Every vector of `conformance-vectors/` on every backend, and the reader and writer of the
+//! format. `build.rs` writes one test per file and backend.
+
+use rivet::engine::{Backend, Exit, native_available};
+use rivet::isa::{Pc, Reg};
+use rivet::vectors::{
+    Engines, Origin, Problem, RegSet, Vector, VectorFile, check, collect, parse, read, record,
+    write,
+};
+use std::path::Path;
+
+include!(concat!(env!("OUT_DIR"), "/vectors.rs"));
+
+/// Most vectors of a file that a failure names.
+const NAMED: usize = 20;
+
+/// Fails with every difference of every vector in a file.
+#[track_caller]
+fn holds(path: &str, backend: Backend) {
+    if backend != Backend::Interp && native_available().is_err() {
+        println!("skipped: the recompiler cannot run here");
+        return;
+    }
+    let file = read(Path::new(path)).unwrap_or_else(|error| panic!("{error}"));
+    assert!(
+        matches!(file.origin, Origin::Independent(_)),
+        "{path}: what an engine recorded is no expectation for engines"
+    );
+    let engines = Engines::new(backend).expect("the backend runs here");
+    let mut failures = Vec::new();
+    for vector in &file.vectors {
+        let found = check(&engines, vector);
+        if !found.is_empty() {
+            let lines: Vec<String> = found.iter().map(|m| format!("  {m}")).collect();
+            let (name, line) = (&vector.name, vector.line);
+            failures.push(format!("{path}:{line}: {name}\n{}", lines.join("\n")));
+        }
+    }
+    assert!(
+        failures.is_empty(),
+        "{} of {} vectors fail\n{}",
+        failures.len(),
+        file.vectors.len(),
+        failures[..failures.len().min(NAMED)].join("\n")
+    );
+}
+
+fn one(lines: &str) -> Result<VectorFile, rivet::vectors::ParseError> {
+    let text = format!("pvm2-vectors 1\norigin independent by hand\n{lines}");
+    parse("x.vec", text.as_bytes())
+}
+
+/// By hand from gas §4 and §9: 1000 − 1 (the `addi`) − 107 − 256 (a page) for the first call, then
+/// 100 for the second, after which the host sets 500.
+const CALLS: &str = "\
+vector calls
+note a call answered, one suspended, one nobody answers
+code 13051500 0b205000 0b206000 0b207000 # addi, then three calls
+map 0x10000000 0x2000 cow
+bytes 0x10000ffe 01*4
+regs x10=41 x3=0xffffffffffffffff
+start pc=0 gas=1000
+call 5 continue extra=7 x11=9 write=0x10000000:abcd
+call 6 suspend gas=500
+exit host-call pc=12 gas=500 selector=6 paid
+regs x10=42 x11=9
+bytes 0x10000000 abcd
+private 0x10000000
+resume gas=300
+exit host-call pc=16 gas=300 selector=7 unpaid
+";
+
+#[test]
+fn a_vector_that_holds_is_found_to_hold_and_each_changed_field_is_reported() {
+    let engines = Engines::new(Backend::Interp).expect("the interpreter runs everywhere");
+    let vector = one(CALLS).expect("well formed").vectors.remove(0);
+    assert_eq!(check(&engines, &vector), []);
+    let changes = [
+        ("x10=42", "x10=43", "exit 1: x10: expected 0x2b, got 0x2a"),
+        ("pc=12", "pc=8", "exit 1: pc: expected 0x8, got 0xc"),
+        (
+            "pc=12 gas=500",
+            "pc=12 gas=501",
+            "exit 1: gas: expected 501, got 500",
+        ),
+        (
+            "selector=6 paid",
+            "selector=6 unpaid",
+            "exit 1: exit: expected host-call selector=6 unpaid, got host-call selector=6 paid",
+        ),
+        ("pc=16", "pc=12", "exit 2: pc: expected 0xc, got 0x10"),
+        (
+            "bytes 0x10000000 abcd\n",
+            "",
+            "exit 1: byte 0x10000000: expected 0x00, got 0xab",
+        ),
+        (
+            "private 0x10000000\n",
+            "private 0x10000000..0x10002000\n",
+            "exit 1: private: expected 0x10000000 0x10001000, got 0x10000000",
+        ),
+        (
+            "private 0x10000000\n",
+            "",
+            "exit 1: private: expected none, got 0x10000000",
+        ),
+        (
+            "private 0x10000000\n",
+            "private 0x10000000\nregs x3=0\n",
+            "exit 1: x3: expected 0x0, got 0xffffffffffffffff",
+        ),
+    ];
+    for (from, to, message) in changes {
+        let text = CALLS.replacen(from, to, 1);
+        let vector = one(&text).expect("well formed").vectors.remove(0);
+        let found = check(&engines, &vector);
+        let first = found.first().map(ToString::to_string);
+        assert_eq!(first.as_deref(), Some(message), "{from} -> {to}");
+    }
+}
+
+#[test]
+fn stated_blocks_are_compared_completely() {
+    // P12 of ISA §17.2 with the costs of gas §6: jal 15, less the credit of 3; a lone addi 1.
+    let good = "vector p12\ncode 6f002000 0100\n\
+        block 0..4 cost=12\nblock 4..6 cost=1\nend 6\n";
+    let engines = Engines::new(Backend::Interp).expect("the interpreter runs everywhere");
+    let found = |text: &str| {
+        let vector = one(text).expect("well formed").vectors.remove(0);
+        let found = check(&engines, &vector);
+        found.first().map(ToString::to_string).unwrap_or_default()
+    };
+    assert_eq!(found(good), "");
+    assert_eq!(
+        found(&good.replace("cost=12", "cost=13")),
+        "block 0..4 cost: expected 13, got 12"
+    );
+    assert_eq!(
+        found(&good.replace("block 4..6 cost=1\n", "")),
+        "blocks: expected no more blocks, got one at 0x4"
+    );
+    assert_eq!(
+        found(&good.replace("end 6", "end 4")),
+        "end: expected 0x4, got 0x6"
+    );
+}
+
+#[test]
+fn written_vectors_read_back_the_same() {
+    let file = one(&format!(
+        "{CALLS}\nvector ends\ncode 00*40 0b000000 6f\nmultiplier 1*20 9\nblock 0..2 cost=1\nend 3\n\
+         call kernel halt\nexit page-fault pc=0x10 gas=0x7fffffffffffffff page=0xfffff000\n\
+         private none\n"
+    ))
+    .expect("well formed");
+    let text = write(&file);
+    let mut again = parse("again.vec", text.as_bytes()).expect("what is written can be read");
+    let mut file = file;
+    for vector in file.vectors.iter_mut().chain(&mut again.vectors) {
+        vector.line = 0;
+    }
+    assert_eq!(again, file, "{text}");
+}
+
+/// Malformed lines after the head of a file, and what is said about them.
+const MALFORMED: &[(&str, &str)] = &[
+    (
+        "vector a\ncode 1305150 # odd\n",
+        "x.vec:4: field `code`: `1305150` is not an even number of hexadecimal digits, optionally followed by *COUNT",
+    ),
+    (
+        "code 00\n",
+        "x.vec:3: field `code`: the field belongs to a vector, and no `vector NAME` line precedes it",
+    ),
+    (
+        "vector a\n\nexit trap pc=0\n",
+        "x.vec:5: field `exit`: `gas=` is missing",
+    ),
+    (
+        "vector a\nexit trap gas=0 pc=-1\n",
+        "x.vec:4: field `exit`: `-1` is not an unsigned 64-bit number, decimal or with 0x",
+    ),
+    (
+        "vector a\nregs x16=0\n",
+        "x.vec:4: field `regs`: `x16` is none of x1 … x15",
+    ),
+    (
+        "vector a\nregs x0=0\n",
+        "x.vec:4: field `regs`: `x0` is none of x1 … x15",
+    ),
+    (
+        "vector a\nstart gas=0x8000000000000000\n",
+        "x.vec:4: field `start`: `0x8000000000000000` is out of range: gas is below 2^63",
+    ),
+    (
+        "vector a\nmap 0 0x1000 rw\n",
+        "x.vec:4: field `map`: `rw` is none of ro, cow, ephemeral",
+    ),
+    (
+        "vector a\ncode 00*99999999999\n",
+        "x.vec:4: field `code`: the file lists more than 64 MiB of code and memory",
+    ),
+    (
+        "vector a\nprivate 0x1000\n",
+        "x.vec:4: field `private`: the field must stand after `exit`",
+    ),
+    (
+        "vector a\nexit trap pc=0 gas=0\nresume\n",
+        "x.vec:5: field `resume`: the field must stand after an exit that is not final",
+    ),
+    (
+        "vector a\nexit trap pc=0 gas=0\ncode 00\n",
+        "x.vec:5: field `code`: the field must stand before the first `exit`",
+    ),
+    (
+        "vector a\nexit trap pc=0 gas=0\nvector a\n",
+        "x.vec:5: field `vector`: a vector of the name `a` precedes in this file",
+    ),
+    (
+        "vector a\nfoo\n",
+        "x.vec:4: field `foo`: there is no such field; see the README of conformance-vectors",
+    ),
+    (
+        "vector a\nstart\nstart\n",
+        "x.vec:5: field `start`: the field may be given once only",
+    ),
+    (
+        "vector a\nmultiplier 1*20\n",
+        "x.vec:4: field `multiplier`: a factor for each depth, 21 in all, is missing",
+    ),
+    (
+        "vector a\ncode 13\n",
+        "x.vec:4: field `code`: the vector `a` states nothing: it needs `exit` or `end`",
+    ),
+    (
+        "vector a\nbytes 0xffffffff 0000\nend 0\n",
+        "x.vec:4: field `bytes`: `0xffffffff` is out of range: the bytes must end at 2^32 or before",
+    ),
+];
+
+#[test]
+fn errors_name_file_line_and_field() {
+    for (text, message) in MALFORMED {
+        let error = one(text).expect_err(text);
+        assert_eq!(error.to_string(), *message);
+    }
+    let whole = [
+        (&b""[..], Problem::Magic),
+        (b"pvm2-vectors 2\n", Problem::Version(2)),
+        (b"pvm2-vectors 1\nvector a\n", Problem::Origin),
+        (b"pvm2-vectors 1\n# \xFF", Problem::NotText),
+    ];
+    for (bytes, problem) in whole {
+        assert_eq!(parse("x", bytes).expect_err("malformed").problem, problem);
+    }
+}
+
+#[test]
+fn no_damage_makes_the_reader_panic() {
+    let text = format!("pvm2-vectors 1\norigin independent x\n{CALLS}");
+    let bytes = text.as_bytes();
+    let mut read = 0;
+    for at in 0..bytes.len() {
+        read += usize::from(parse("cut", &bytes[..at]).is_ok());
+        for byte in [0, b' ', b'\n', b'*', b'0', b'=', 0xFF] {
+            let mut damaged = bytes.to_vec();
+            damaged[at] = byte;
+            read += usize::from(parse("changed", &damaged).is_ok());
+        }
+    }
+    assert!(read > 0, "some damage only changes numbers");
+}
+
+#[test]
+fn a_recorded_vector_holds_and_says_that_an_engine_made_it() {
+    let engines = Engines::new(Backend::Interp).expect("the interpreter runs everywhere");
+    let mut regs = rivet::isa::Regs::default();
+    regs.set(Reg::A0, 1);
+    let start = Vector {
+        name: "recorded".into(),
+        code: [0x0015_0513_u32, 0x0000_000B]
+            .map(u32::to_le_bytes)
+            .concat(),
+        gas: rivet::isa::Gas::new(10).expect("small"),
+        regs,
+        ..Vector::default()
+    };
+    let recorded = record(&engines, &start).expect("it runs");
+    let expect = &recorded.stages[0].expect;
+    assert_eq!((expect.exit, expect.pc), (Exit::Trap, Pc::new(4)));
+    assert_eq!(expect.regs, RegSet(vec![(Reg::A0, 2)]));
+    assert_eq!(check(&engines, &recorded), []);
+    let file = VectorFile {
+        origin: Origin::Engine("rivet".into()),
+        vectors: vec![recorded],
+    };
+    assert!(write(&file).contains("\norigin engine rivet\n"));
+}
+
+#[test]
+fn folders_are_searched_and_a_folder_without_vectors_is_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = collect(folder.path()).expect_err("it is empty").to_string();
+    assert!(error.contains("holds no vector files"), "{error}");
+    let inner = folder.path().join("inner");
+    std::fs::create_dir(&inner).expect("a folder");
+    std::fs::write(inner.join("a.vec"), "pvm2-vectors 1\norigin engine x\n").expect("written");
+    std::fs::write(inner.join("b.txt"), "").expect("written");
+    let found = collect(folder.path()).expect("there is one");
+    assert_eq!(found, [inner.join("a.vec")]);
+    assert_eq!(read(&found[0]).expect("well formed").vectors, []);
+}
