@@ -5,7 +5,7 @@
 use crate::call::{AccessError, Host, NoHost};
 use crate::error::HostError;
 use crate::interpreted::answered;
-use crate::memory::{GuestMemory, PageBytes};
+use crate::memory::{GuestMemory, PageBytes, paged};
 use crate::native::{self, NativeProgram};
 use rivet_interp::{SparseMemory, State};
 use rivet_isa::{Exit, GuestAddr, PageIndex};
@@ -148,6 +148,13 @@ impl GuestMemory for Recorder<'_> {
     fn write(&mut self, addr: GuestAddr, bytes: &[u8]) -> Result<(), AccessError> {
         GuestMemory::write(self.memory, addr, bytes)?;
         self.writes.push((addr, bytes.to_vec()));
+        Ok(())
+    }
+
+    fn own(&mut self, page: PageIndex) -> Result<(), HostError> {
+        GuestMemory::own(self.memory, page)?;
+        let byte = paged::first_byte(self.memory, page)?;
+        self.writes.push((page.base(), byte.to_vec()));
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use crate::config::{Backend, Config};
 use crate::error::{EngineError, LoadError};
-use crate::native::{Native, Unavailable};
+use crate::native::{Native, Unavailable, WithoutWindow};
 use crate::program::{Program, Raw};
 use rivet_image::Image;
 use std::sync::Arc;
@@ -37,8 +37,15 @@ impl Engine {
         };
         let (chosen, fallback) = match (backend, native) {
             (Backend::Interp, _) | (_, None) => (Chosen::Interp, None),
-            (Backend::Checked, Some(Ok(native))) => (Chosen::Checked(native), None),
-            (_, Some(Ok(native))) => (Chosen::Jit(native), None),
+            (Backend::Checked, Some(Ok(native))) => {
+                let native = native.without_window(WithoutWindow::Fail);
+                (Chosen::Checked(native), None)
+            }
+            (Backend::Auto, Some(Ok(native))) => (Chosen::Jit(native), None),
+            (_, Some(Ok(native))) => {
+                let native = native.without_window(WithoutWindow::Fail);
+                (Chosen::Jit(native), None)
+            }
             (Backend::Auto, Some(Err(reason))) => (Chosen::Interp, Some(reason)),
             (_, Some(Err(reason))) => return Err(EngineError::Unsupported { backend, reason }),
         };

@@ -99,6 +99,9 @@ pub enum HostError {
     /// The page manager failed.
     #[error(transparent)]
     Paging(#[from] rivet_paging::HostError),
+    /// The recompiler was asked for by name, and no window can be had for this machine.
+    #[error("no window for generated code: {0}; use the auto or the interp backend")]
+    NoWindow(#[source] rivet_paging::HostError),
     /// Generated code could not go on.
     #[cfg(has_jit)]
     #[error(transparent)]

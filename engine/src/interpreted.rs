@@ -61,6 +61,19 @@ pub(crate) fn block<M: Dual>(
     }
 }
 
+/// Runs the rest of a block that has been paid for; `None` as for [`block`].
+pub(crate) fn rest<M: Dual>(
+    program: &Program,
+    state: &mut State,
+    memory: &mut M,
+    host: &mut dyn Host,
+) -> Result<Option<Exit>, HostError> {
+    match rivet_interp::finish_block(program, state, memory).map_err(host_error)? {
+        Some(exit) => answered(exit, state, memory.guest(), host),
+        None => Ok(None),
+    }
+}
+
 /// Answers the call that an exit reports; the exit itself if it reports none.
 pub(crate) fn answered(
     exit: Exit,

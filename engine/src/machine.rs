@@ -84,12 +84,23 @@ impl Machine {
         &self.program
     }
 
-    /// The backend that executes it.
+    /// The backend that executes it: the interpreter also where that took over for want of host
+    /// mappings, see [`fallback`](Self::fallback).
     pub fn backend(&self) -> Backend {
         match self.store {
             Store::Sparse(_) => Backend::Interp,
+            Store::Paged(ref memory) if memory.outgrown().is_some() => Backend::Interp,
             Store::Paged(_) => Backend::Jit,
             Store::Checked(_) => Backend::Checked,
+        }
+    }
+
+    /// Why the machine is interpreted although its engine recompiles, if it is.
+    pub fn fallback(&self) -> Option<HostError> {
+        match &self.store {
+            Store::Sparse(_) => None,
+            Store::Paged(memory) => memory.outgrown().map(HostError::Paging),
+            Store::Checked(pair) => pair.leader.outgrown().map(HostError::Paging),
         }
     }
 
@@ -101,7 +112,10 @@ impl Machine {
             Store::Checked(pair) => &pair.leader,
         };
         match (memory.window(), memory.tracker()) {
-            (None, _) => "in software, page by page".to_owned(),
+            (None, _) => match memory.outgrown() {
+                Some(reason) => format!("in software, because {reason}"),
+                None => "in software, page by page".to_owned(),
+            },
             (_, (Tracker::Windows, _)) => "windows".to_owned(),
             (_, (Tracker::Trap, Some(reason))) => format!("traps, because {reason}"),
             (_, (Tracker::Trap, None)) => "traps".to_owned(),

@@ -5,6 +5,7 @@ use crate::error::HostError;
 use crate::memory::GuestMemory;
 use rivet_isa::gas::CostModel;
 use rivet_isa::{Exit, Gas, Payment, Pc, Regs};
+use std::ops::Range;
 
 /// Bytes of `ecalli` and `ecall.jar`: their own pc is next_pc minus this (ISA §6.13).
 const CALL_LEN: u64 = 4;
@@ -59,16 +60,28 @@ pub(crate) fn service(
     gas: &mut Gas,
     memory: &mut dyn GuestMemory,
 ) -> Result<Serviced, HostError> {
-    let quote = host.quote(
-        call,
-        &View {
-            regs,
-            gas: *gas,
-            memory,
-        },
-    );
-    let Some((work, writes)) = quote.priced() else {
-        return Ok(Serviced::Exit(call.exit(Payment::Unpaid), next_pc));
+    match charge(host, call, next_pc, regs, gas, memory) {
+        Ok(writes) => perform(host, call, next_pc, regs, gas, memory, &writes),
+        Err(exit) => Ok(exit),
+    }
+}
+
+/// Quotes a call and takes its charge; says what it will write, or where it ends unpaid.
+pub(crate) fn charge(
+    host: &dyn Host,
+    call: Call,
+    next_pc: Pc,
+    regs: &Regs,
+    gas: &mut Gas,
+    memory: &dyn GuestMemory,
+) -> Result<Vec<Range<u64>>, Serviced> {
+    let view = View {
+        regs,
+        gas: *gas,
+        memory,
+    };
+    let Some((work, writes)) = host.quote(call, &view).priced() else {
+        return Err(Serviced::Exit(call.exit(Payment::Unpaid), next_pc));
     };
     let pages = if writes.is_empty() {
         0
@@ -79,12 +92,26 @@ pub(crate) fn service(
     let total = work
         .checked_add(pages)
         .and_then(|extra| extra.checked_add(call.floor()));
-    let Some(left) = total.and_then(|total| gas.checked_sub(total)) else {
-        return Ok(Serviced::Exit(Exit::OutOfGas, own_pc(next_pc)));
-    };
-    *gas = left;
+    match total.and_then(|total| gas.checked_sub(total)) {
+        Some(left) => *gas = left,
+        None => return Err(Serviced::Exit(Exit::OutOfGas, own_pc(next_pc))),
+    }
+    Ok(writes)
+}
+
+/// Performs a call that has been charged, the pages of `writes` included. If those cannot be made
+/// private nothing has been performed, and it can be tried again.
+pub(crate) fn perform(
+    host: &mut dyn Host,
+    call: Call,
+    next_pc: Pc,
+    regs: &mut Regs,
+    gas: &mut Gas,
+    memory: &mut dyn GuestMemory,
+    writes: &[Range<u64>],
+) -> Result<Serviced, HostError> {
     if !writes.is_empty() {
-        memory.make_private(&writes)?;
+        memory.make_private(writes)?;
     }
     let flow = host.perform(
         call,
@@ -92,7 +119,7 @@ pub(crate) fn service(
             regs,
             gas,
             memory,
-            writes: &writes,
+            writes,
         },
     );
     Ok(match flow {

@@ -150,7 +150,7 @@ impl Cache {
         let epoch = self.epoch;
         let id = match self.block(program, to) {
             Some(id) => id,
-            None if matches!(edge, Edge::Next) => self.predecode_rest(program, to)?,
+            None if matches!(edge, Edge::Next) => self.rest(program, to)?,
             None => return None,
         };
         if epoch == self.epoch {
@@ -185,9 +185,9 @@ impl Cache {
         Some(id)
     }
 
-    /// The next segment of a block, or `None` at the end of the code.
+    /// The segment of a block that begins at `pc` inside it, or `None` at the end of the code.
     #[cold]
-    fn predecode_rest(&mut self, program: &Program, pc: Pc) -> Option<Id> {
+    pub(crate) fn rest(&mut self, program: &Program, pc: Pc) -> Option<Id> {
         self.make_room();
         let (entry, _) = self.decode_segment(program, pc, Position::Inside)?;
         Some(self.push(entry))

@@ -10,8 +10,9 @@
 //!                               SparseMemory, or a page manager of the embedder
 //! ```
 //!
-//! * [`run`] executes until an [`Exit`](rivet_isa::Exit); [`run_block`] executes one block;
-//!   [`run_traced`] shows every instruction to a [`Tracer`].
+//! * [`run`] executes until an [`Exit`](rivet_isa::Exit); [`run_block`] executes one block,
+//!   [`finish_block`] what is left of one; [`run_traced`] shows every instruction to a
+//!   [`Tracer`].
 //! * [`Program`] is the code with its block starts and costs. Blocks are predecoded when they are
 //!   first entered and dropped when they outgrow a limit; no run can tell.
 //! * [`Memory`] is what a run needs of guest memory; [`SparseMemory`] has the page states and
@@ -43,7 +44,7 @@ mod program;
 pub mod sparse;
 mod trace;
 
-pub use machine::{RunError, State, run, run_block, run_traced};
+pub use machine::{RunError, State, finish_block, run, run_block, run_traced};
 pub use memory::{AccessError, Memory, Width};
 pub use program::{DEFAULT_CACHE_LIMIT, Program};
 pub use sparse::SparseMemory;

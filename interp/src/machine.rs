@@ -75,7 +75,7 @@ pub fn run_traced<M: Memory, T: Tracer>(
     tracer: &mut T,
 ) -> Result<Exit, RunError<M::Error>> {
     loop {
-        if let Some(exit) = drive::<M, T, ENDLESS>(program, state, memory, tracer)? {
+        if let Some(exit) = drive::<M, T, ENDLESS>(program, state, memory, tracer, From::Gate)? {
             return Ok(exit);
         }
     }
@@ -88,7 +88,30 @@ pub fn run_block<M: Memory>(
     state: &mut State,
     memory: &mut M,
 ) -> Result<Option<Exit>, RunError<M::Error>> {
-    drive::<M, (), ONE_BLOCK>(program, state, memory, &mut ())
+    drive::<M, (), ONE_BLOCK>(program, state, memory, &mut (), From::Gate)
+}
+
+/// Runs the rest of the block that `state.pc` lies in, from the instruction there on: for an
+/// embedder whose other engine paid for the block and cannot go on inside it. The gate is not
+/// passed again; stores still pay for pages they make private (gas §4). `None`: as for
+/// [`run_block`].
+///
+/// `state.pc` must be the offset of an instruction of a block that was entered.
+pub fn finish_block<M: Memory>(
+    program: &Program,
+    state: &mut State,
+    memory: &mut M,
+) -> Result<Option<Exit>, RunError<M::Error>> {
+    drive::<M, (), ONE_BLOCK>(program, state, memory, &mut (), From::Inside)
+}
+
+/// Where in its block a run begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum From {
+    /// At the start, by way of the gate.
+    Gate,
+    /// At any instruction, the gate having been passed.
+    Inside,
 }
 
 const ENDLESS: bool = false;
@@ -99,9 +122,14 @@ fn drive<M: Memory, T: Tracer, const ONE: bool>(
     state: &mut State,
     memory: &mut M,
     tracer: &mut T,
+    from: From,
 ) -> Result<Option<Exit>, RunError<M::Error>> {
     let mut cache = program.check_out();
-    let Some(entry) = cache.block(program, state.pc) else {
+    let entry = match from {
+        From::Gate => cache.block(program, state.pc),
+        From::Inside => cache.rest(program, state.pc),
+    };
+    let Some(entry) = entry else {
         program.check_in(cache);
         return Ok(Some(Exit::Panic));
     };

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use rivet_interp::{Program, State, Tracer, View, run_block, run_traced};
+use rivet_interp::{Program, State, Tracer, View, finish_block, run_block, run_traced};
 use rivet_isa::{Exit, Inst, Pc};
 use std::sync::Arc;
 
@@ -144,6 +144,61 @@ fn stepping_stops_at_every_block() {
     };
     assert_eq!(seen, [0, 8, 16]);
     assert_eq!((exit.code(), state.pc), (4, pc(20)));
+}
+
+#[test]
+fn the_rest_of_a_block_is_not_charged_again_but_its_stores_are() {
+    // The block of gas §17 G11: cost 22, and 256 for each fresh page.
+    let code = assemble("sd a0, 0(sp)\n sw a1, 8(a2)\n fallthrough\n trap");
+    let program = program(&code);
+    let set = |gas: u64| {
+        let mut state = state(gas);
+        state.regs.set(reg("sp"), 0x1000_0000);
+        state.regs.set(reg("a2"), 0x1000_2000);
+        state.regs.set(reg("a1"), 77);
+        state
+    };
+    let fresh = || {
+        let mut memory = empty();
+        memory.map(ephemeral(0x1000_0000, 2)).unwrap();
+        memory.map(ephemeral(0x1000_2000, 1)).unwrap();
+        memory
+    };
+    let mut whole = set(2000);
+    let mut memory = fresh();
+    assert_eq!(run_block(&program, &mut whole, &mut memory), Ok(None));
+    assert_eq!((whole.pc, whole.gas.value()), (pc(12), 2000 - 22 - 2 * 256));
+    // In front of the second store, its block and the first store's page paid.
+    let mut rest = set(2000 - 22 - 256);
+    rest.pc = pc(4);
+    let mut memory = fresh();
+    assert_eq!(finish_block(&program, &mut rest, &mut memory), Ok(None));
+    assert_eq!(rest, whole);
+    let written: Vec<u32> = memory.private_pages().map(|page| page.index()).collect();
+    assert_eq!(written, [0x1_0002]);
+    // No gate stands in front of it: what is left of a reserve of 1024 is enough.
+    rest = set(256);
+    rest.pc = pc(4);
+    assert_eq!(finish_block(&program, &mut rest, &mut fresh()), Ok(None));
+    assert_eq!((rest.pc, rest.gas.value()), (pc(12), 0));
+    // The next block has its gate.
+    assert_eq!(
+        run_block(&program, &mut rest, &mut fresh()),
+        Ok(Some(Exit::OutOfGas))
+    );
+}
+
+#[test]
+fn the_rest_of_a_block_can_be_longer_than_a_segment_and_end_in_an_exit() {
+    let program = program(&increments(10_000, "trap"));
+    for from in [0, 1, 4096, 5000, 9999, 10_000] {
+        let mut rest = state(3);
+        rest.pc = pc(2 * from);
+        let exit = finish_block(&program, &mut rest, &mut empty());
+        assert_eq!(exit, Ok(Some(Exit::Trap)), "{from}");
+        assert_eq!((rest.pc, rest.gas.value()), (pc(20_000), 3));
+        assert_eq!(rest.regs.get(reg("a0")), 10_000 - from);
+    }
 }
 
 #[derive(Default)]

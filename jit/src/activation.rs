@@ -44,6 +44,16 @@ pub enum RunError {
         /// Why.
         error: HostError,
     },
+    /// The window has no mappings left to close pages with, so that every gate would have to ask
+    /// the page tables. Registers, gas and memory are as in front of the block at `pc`, whose gate
+    /// has not been passed.
+    #[error("gate at pc {}: {error}", pc.value())]
+    Gate {
+        /// Offset of the block.
+        pc: Pc,
+        /// What could not be mapped.
+        error: HostError,
+    },
     /// Generated code faulted where no guest access is.
     #[error("generated code faulted at {address:#x}, which is no guest access: report this")]
     StrayFault {
@@ -187,6 +197,10 @@ impl<H: Host> Activation<'_, H> {
         let (gas, cost) = (context.gas_left(), u64::from(site.cost));
         if gas < cost.saturating_add(site.reserve) {
             return self.exit(Exit::OutOfGas, site.pc);
+        }
+        if let Some(error) = self.memory.stuck() {
+            let pc = Pc::new(u64::from(site.pc));
+            return self.leave(Err(RunError::Gate { pc, error }));
         }
         context.set_gas(gas - cost, self.memory.open_charge());
         body

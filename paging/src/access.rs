@@ -145,6 +145,7 @@ impl AddressSpace {
             store,
             held,
             base,
+            ..
         } = self;
         match store {
             Store::Window { window, .. } => {

@@ -165,6 +165,21 @@ pub enum HostError {
     Detached,
 }
 
+impl HostError {
+    /// Whether it says that the host gave no more mappings or memory for them, which a machine
+    /// survives by leaving its window.
+    pub const fn is_shortage(&self) -> bool {
+        matches!(
+            self,
+            Self::MappingsShort { .. }
+                | Self::Sys {
+                    call: SysCall::Mmap | SysCall::Mprotect,
+                    ..
+                }
+        )
+    }
+}
+
 /// An access that the rule of ISA §10 refuses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{page:?} cannot be accessed")]

@@ -36,11 +36,15 @@
 //! `gas - (Rsmall + open_charge)` with the new `open_charge`. When a gate's cheap check fails and
 //! `open_charge` is not 0 it calls [`settle`](AddressSpace::settle) with [`Settle::Close`], deducts,
 //! and decides exactly. A host call settles with [`Settle::Keep`] before the host sees gas or pages.
-//! If `open_charge` is not 0 after [`Settle::Close`], mappings ran short and the gas is exact all
-//! the same, but every later gate would ask again: end the run and finish in an interpreter.
 //! [`Change::Nothing`] for an access that faulted is a [`HostError::Unexplained`]: retrying it would
-//! fault for ever. [`HostError::MappingsShort`] leaves everything as it was: the machine may
-//! [`detach`](AddressSpace::detach) and go on in an interpreter at the same instruction.
+//! fault for ever.
+//!
+//! Two answers mean that the host can give the window no more mappings
+//! ([`HostError::is_shortage`]): an access that fails so leaves everything as in front of it, and a
+//! [`settle`](AddressSpace::settle) after which pages are [`stuck`](AddressSpace::stuck) open has
+//! charged exactly. Either way the run ends, the machine
+//! [leaves its window](AddressSpace::leave_window) and goes on in an interpreter, at the same
+//! instruction or block.
 #![deny(unsafe_code)]
 
 mod access;

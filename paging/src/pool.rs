@@ -58,6 +58,11 @@ impl WindowPool {
         self.shared.mappings.load(Ordering::Relaxed)
     }
 
+    /// Host mappings that this pool's windows may still make.
+    pub(crate) fn free_mappings(&self) -> u64 {
+        self.shared.mapping_limit.saturating_sub(self.mappings())
+    }
+
     /// Lets every idle window go.
     pub fn clear(&self) {
         let windows = std::mem::take(&mut *self.lock());

@@ -48,7 +48,14 @@ pub struct AddressSpace {
     pub(crate) base: BTreeMap<PageIndex, Frame>,
     pub(crate) store: Store,
     pub(crate) held: Held,
+    /// Why it left its window for good, unless it is reset or mappings become plenty.
+    outgrown: Option<HostError>,
 }
+
+/// A machine that left its window for want of mappings gets another one when this many times the
+/// mappings it can need for its pages are free, so that moving in and out costs less than the
+/// writes in between.
+const PLENTY: u64 = 4;
 
 impl AddressSpace {
     /// Memory laid out as `layout` with nothing written, in software.
@@ -58,6 +65,7 @@ impl AddressSpace {
             base: BTreeMap::new(),
             store: Store::Software(FrameTable::default()),
             held: Held::new(limits),
+            outgrown: None,
         }
     }
 
@@ -70,12 +78,19 @@ impl AddressSpace {
     /// as `tracker` says.
     ///
     /// # Errors
-    /// Any [`HostError`] of mapping; the space is then in software as before.
+    /// Any [`HostError`] of mapping, and what [`leave_window`](Self::leave_window) was told while
+    /// that still holds; the space is then in software as before.
     pub fn attach(&mut self, pool: &WindowPool, tracker: Tracker) -> Result<WindowView, HostError> {
         let frames = match &self.store {
             Store::Window { window, .. } => return Ok(WindowView::of(window)),
             Store::Software(frames) => frames,
         };
+        if let Some(reason) = self.outgrown {
+            let runs = u64::from(frames.len()) + self.layout.regions().len() as u64;
+            if pool.free_mappings() < PLENTY * 2 * runs {
+                return Err(reason);
+            }
+        }
         let mut window = pool.acquire(&self.layout)?;
         // Asked here, because the fault handler must find the answer ready.
         window
@@ -95,7 +110,34 @@ impl AddressSpace {
         let pool = pool.clone();
         let window = Box::new(window);
         self.store = Store::Window { window, pool };
+        self.outgrown = None;
         Ok(view)
+    }
+
+    /// Leaves the window as [`detach`](Self::detach) does, because its mappings ran short: the
+    /// space stays in software until it is reset or mappings are plenty again.
+    ///
+    /// # Errors
+    /// As [`detach`](Self::detach).
+    pub fn leave_window(&mut self, reason: HostError) -> Result<(), HostError> {
+        self.detach()?;
+        self.outgrown = Some(reason);
+        Ok(())
+    }
+
+    /// Why the space left its window, if it did so for want of mappings.
+    pub const fn outgrown(&self) -> Option<HostError> {
+        self.outgrown
+    }
+
+    /// Why pages are still open after [`Settle::Close`](crate::Settle::Close), if some are. Gas is
+    /// exact all the same, but every later gate would have to settle again: end the run and
+    /// [leave the window](Self::leave_window).
+    pub const fn stuck(&self) -> Option<HostError> {
+        match &self.store {
+            Store::Software(_) => None,
+            Store::Window { window, .. } => window.ledger.stuck(),
+        }
     }
 
     /// Leaves the window, keeping every page, and gives the window back to its pool.
@@ -141,6 +183,7 @@ impl AddressSpace {
             base: self.base.clone(),
             store: Store::Software(frames),
             held,
+            outgrown: self.outgrown,
         })
     }
 
@@ -150,6 +193,7 @@ impl AddressSpace {
     /// Any [`HostError`] of mapping; the space has then left its window and is reset all the same.
     pub fn reset(&mut self) -> Result<(), HostError> {
         self.held.keep(0);
+        self.outgrown = None;
         if let Store::Window { window, .. } = &mut self.store {
             let reset = window.wipe().and_then(|()| {
                 let mut base = self.base.iter();
@@ -169,8 +213,9 @@ impl AddressSpace {
     /// that is private already keeps that state.
     ///
     /// # Errors
-    /// The first page that nothing maps, as a fault, with nothing placed; or a host error, after
-    /// which the space may have left its window.
+    /// The first page that nothing maps, as a fault, with nothing placed; or
+    /// [`HostError::NotSettled`] during a run with open pages. A window that cannot take the
+    /// content is left.
     pub fn place(&mut self, addr: GuestAddr, bytes: &[u8]) -> Result<(), crate::Denied> {
         for (page, _, _) in pieces(addr, bytes.len()) {
             self.layout.permit(page, Access::Read)?;
@@ -198,11 +243,9 @@ impl AddressSpace {
             if window.ledger.open().contains(page) {
                 return Err(HostError::NotSettled);
             }
-            let placed = window.place_base(page, &content);
-            if let Err(error) = placed {
-                // The page may be left writable: machines go on elsewhere.
-                self.detach()?;
-                return Err(error);
+            if let Err(error) = window.place_base(page, &content) {
+                // The page may be left writable, so the window cannot stay.
+                self.leave_window(error)?;
             }
         }
         self.base.insert(page, Arc::new(content));

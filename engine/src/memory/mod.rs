@@ -30,6 +30,9 @@ pub(crate) trait GuestMemory {
     /// Writes bytes and makes their pages private; the caller has charged for them.
     fn write(&mut self, addr: GuestAddr, bytes: &[u8]) -> Result<(), AccessError>;
 
+    /// Makes a writable page private with its content unchanged; the caller has charged for it.
+    fn own(&mut self, page: PageIndex) -> Result<(), HostError>;
+
     /// The pages that have become private, in ascending order.
     fn private_pages(&self) -> Vec<PageIndex>;
 
@@ -88,14 +91,11 @@ impl dyn GuestMemory + '_ {
         out
     }
 
-    /// Makes the pages that `quote_writes` priced private; the caller has charged them.
+    /// Makes the pages that `quote_writes` priced private; the caller has charged them. After an
+    /// error some of them are, and asking again makes the rest so.
     pub(crate) fn make_private(&mut self, ranges: &[Range<u64>]) -> Result<(), HostError> {
         for page in self.writable_pages(ranges) {
-            let mut byte = [0];
-            self.read(page.base(), &mut byte)
-                .map_err(|_| HostError::Memory)?;
-            self.write(page.base(), &byte)
-                .map_err(|_| HostError::Memory)?;
+            self.own(page)?;
         }
         Ok(())
     }

@@ -30,6 +30,22 @@ pub(crate) fn denied(error: Denied) -> AccessError {
     }
 }
 
+/// The first byte of a page, to be written back unchanged.
+pub(crate) fn first_byte(memory: &AddressSpace, page: PageIndex) -> Result<[u8; 1], HostError> {
+    let mut byte = [0];
+    let read = memory.read(address(page.base()), &mut byte);
+    read.map(|()| byte).map_err(|_| HostError::Memory)
+}
+
+/// What became of a write whose pages are known to be writable.
+pub(crate) fn owned(written: Result<u64, Denied>) -> Result<(), HostError> {
+    match written {
+        Ok(_) => Ok(()),
+        Err(Denied::Host(error)) => Err(error.into()),
+        Err(Denied::Fault(_)) => Err(HostError::Memory),
+    }
+}
+
 impl GuestMemory for AddressSpace {
     fn read(&self, addr: GuestAddr, out: &mut [u8]) -> Result<(), AccessError> {
         Self::read(self, address(addr), out).map_err(|fault| AccessError::Inaccessible {
@@ -49,6 +65,19 @@ impl GuestMemory for AddressSpace {
         Self::write(self, address(addr), bytes)
             .map(drop)
             .map_err(denied)
+    }
+
+    fn own(&mut self, page: PageIndex) -> Result<(), HostError> {
+        let byte = first_byte(self, page)?;
+        match Self::write(self, address(page.base()), &byte) {
+            Ok(_) => Ok(()),
+            // No guest runs in the window, so it can be left.
+            Err(Denied::Host(error)) if error.is_shortage() => {
+                self.leave_window(error)?;
+                owned(Self::write(self, address(page.base()), &byte))
+            }
+            refused => owned(refused),
+        }
     }
 
     fn private_pages(&self) -> Vec<PageIndex> {
@@ -145,11 +174,18 @@ impl rivet_interp::Memory for Interpreted<'_> {
         width: Width,
         value: u64,
     ) -> Result<u64, rivet_interp::AccessError<Self::Error>> {
-        self.0
-            .store(address(addr), len(width), value)
-            .map_err(|error| match error {
-                Denied::Fault(fault) => rivet_interp::AccessError::Fault(index(fault.page)),
-                Denied::Host(error) => rivet_interp::AccessError::Host(error),
-            })
+        let (addr, len) = (address(addr), len(width));
+        let stored = match self.0.store(addr, len, value) {
+            // The window has no more mappings; nothing else is running in it.
+            Err(Denied::Host(error)) if error.is_shortage() => {
+                let left = self.0.leave_window(error).map_err(Denied::Host);
+                left.and_then(|()| self.0.store(addr, len, value))
+            }
+            stored => stored,
+        };
+        stored.map_err(|error| match error {
+            Denied::Fault(fault) => rivet_interp::AccessError::Fault(index(fault.page)),
+            Denied::Host(error) => rivet_interp::AccessError::Host(error),
+        })
     }
 }

@@ -3,6 +3,7 @@
 use super::{GuestMemory, PageBytes};
 use crate::call::AccessError;
 use crate::config::Config;
+use crate::error::HostError;
 use rivet_image::{Region, RegionKind};
 use rivet_interp::SparseMemory;
 use rivet_interp::sparse::{Access, MapError, Source};
@@ -27,6 +28,12 @@ impl GuestMemory for SparseMemory {
         Self::write(self, addr, bytes)
             .map(drop)
             .map_err(inaccessible)
+    }
+
+    fn own(&mut self, page: PageIndex) -> Result<(), HostError> {
+        let mut byte = [0];
+        GuestMemory::read(self, page.base(), &mut byte).map_err(|_| HostError::Memory)?;
+        GuestMemory::write(self, page.base(), &byte).map_err(|_| HostError::Memory)
     }
 
     fn private_pages(&self) -> Vec<PageIndex> {

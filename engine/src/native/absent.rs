@@ -1,6 +1,6 @@
 //! Stands in for the recompiler on targets that have none.
 
-use super::{Translation, Unavailable};
+use super::{Translation, Unavailable, WithoutWindow};
 use crate::call::Host;
 use crate::config::{Config, Limits};
 use crate::error::{HostError, LoadError};
@@ -17,6 +17,10 @@ pub(crate) struct Native(Infallible);
 impl Native {
     pub(crate) fn new(_: &Limits) -> Result<Self, Unavailable> {
         Err(Unavailable::Target)
+    }
+
+    pub(crate) fn without_window(self, _: WithoutWindow) -> Self {
+        match self.0 {}
     }
 }
 

@@ -27,6 +27,15 @@ pub struct Translation {
     pub nanoseconds: u64,
 }
 
+/// What a machine does when no window can be had for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum WithoutWindow {
+    /// It runs in the interpreter.
+    Interpret,
+    /// It fails: generated code was asked for by name.
+    Fail,
+}
+
 /// Why the recompiler cannot run on this machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Unavailable {
@@ -52,6 +61,9 @@ pub fn native_available() -> Result<(), Unavailable> {
 
 /// How first writes of pages are found in this process, and why not the faster way.
 pub fn first_write_tracking() -> String {
+    if let Err(reason) = native_available() {
+        return format!("in software, because {reason}");
+    }
     match Tracker::Windows.available() {
         Ok(()) => "windows: traps open neighbouring pages, page tables settle them".to_owned(),
         Err(reason) => format!("one trap per page, because {reason}"),

@@ -1,19 +1,20 @@
 //! The recompiler where there is one.
 
-use super::{Translation, Unavailable};
+use super::{Translation, Unavailable, WithoutWindow};
 use crate::call::{AccessError, Call, Host};
 use crate::config::{Config, Limits};
 use crate::error::{HostError, LoadError};
 use crate::interpreted;
 use crate::memory::paged::{self, Interpreted};
 use crate::memory::{GuestMemory, PageBytes};
-use crate::service::{Serviced, service};
+use crate::service::{Serviced, charge, perform};
 use rivet_image::Region;
 use rivet_interp::State;
-use rivet_isa::{Exit, GuestAddr, PageIndex};
+use rivet_isa::{Exit, GuestAddr, PageIndex, Pc};
 use rivet_jit::{CallKind, CallMemory, CodeCache, CodeCacheConfig, Cpu, Flow, Left, RunError};
 use rivet_paging::{AddressSpace, EngineQuota, Layout, MemoryLimits, Tracker, WindowPool};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What all programs of an engine share: windows, code memory, limits.
@@ -22,6 +23,7 @@ pub(crate) struct Native {
     windows: WindowPool,
     code: Arc<CodeCache>,
     limits: MemoryLimits,
+    without_window: WithoutWindow,
 }
 
 impl fmt::Debug for Native {
@@ -49,7 +51,17 @@ impl Native {
             windows,
             code,
             limits,
+            without_window: WithoutWindow::Interpret,
         })
+    }
+
+    /// The same, for machines that do so when there is no window for them.
+    #[must_use]
+    pub(crate) fn without_window(self, without_window: WithoutWindow) -> Self {
+        Self {
+            without_window,
+            ..self
+        }
     }
 }
 
@@ -112,6 +124,11 @@ impl GuestMemory for CallMemory<'_> {
         written.map(drop).map_err(paged::denied)
     }
 
+    fn own(&mut self, page: PageIndex) -> Result<(), HostError> {
+        let byte = paged::first_byte(self, page)?;
+        paged::owned(CallMemory::write(self, paged::address(page.base()), &byte))
+    }
+
     fn private_pages(&self) -> Vec<PageIndex> {
         GuestMemory::private_pages(&**self)
     }
@@ -121,34 +138,66 @@ impl GuestMemory for CallMemory<'_> {
     }
 }
 
+/// A call that is charged but was not performed, for want of mappings for the pages it writes.
+struct Unperformed {
+    call: Call,
+    next_pc: Pc,
+    writes: Vec<Range<u64>>,
+    cause: rivet_paging::HostError,
+}
+
 /// Answers the calls of generated code through the engine's two phases.
 struct Adapter<'a> {
     host: &'a mut dyn Host,
     failure: Option<HostError>,
+    unperformed: Option<Unperformed>,
 }
 
 impl rivet_jit::Host for Adapter<'_> {
-    fn call(&mut self, mut call: rivet_jit::Call<'_>) -> Flow {
-        let kind = match call.kind {
+    fn call(&mut self, mut jit: rivet_jit::Call<'_>) -> Flow {
+        let next_pc = jit.next_pc;
+        let call = match jit.kind {
             CallKind::Host(selector) => Call::Host { selector },
             CallKind::Kernel => Call::Kernel,
         };
-        match service(
-            self.host,
-            kind,
-            call.next_pc,
-            call.regs,
-            call.gas,
-            &mut call.memory,
-        ) {
-            Ok(Serviced::Continue) => Flow::Continue,
-            Ok(Serviced::Exit(exit, pc)) => Flow::Stop(exit, pc),
+        let writes = match charge(self.host, call, next_pc, jit.regs, jit.gas, &jit.memory) {
+            Ok(writes) => writes,
+            Err(exit) => return flow(exit),
+        };
+        let memory = &mut jit.memory;
+        match perform(self.host, call, next_pc, jit.regs, jit.gas, memory, &writes) {
+            Ok(done) => flow(done),
+            // Its pages could not be made private, so the host has not been asked.
+            Err(HostError::Paging(cause)) if cause.is_shortage() => {
+                self.unperformed = Some(Unperformed {
+                    call,
+                    next_pc,
+                    writes,
+                    cause,
+                });
+                Flow::Stop(Exit::Panic, next_pc)
+            }
             Err(error) => {
                 self.failure = Some(error);
-                Flow::Stop(Exit::Panic, call.next_pc)
+                Flow::Stop(Exit::Panic, next_pc)
             }
         }
     }
+}
+
+fn flow(serviced: Serviced) -> Flow {
+    match serviced {
+        Serviced::Continue => Flow::Continue,
+        Serviced::Exit(exit, pc) => Flow::Stop(exit, pc),
+    }
+}
+
+/// Where a run that left its window goes on in the interpreter.
+enum Rest {
+    /// At `state.pc`, the start of a block.
+    Block,
+    /// At `state.pc`, inside a block that has been paid for.
+    Inside,
 }
 
 /// Runs to an exit: generated code, and the interpreter for chunks that have none.
@@ -159,36 +208,51 @@ pub(crate) fn run(
     memory: &mut AddressSpace,
     host: &mut dyn Host,
 ) -> Result<Exit, HostError> {
-    if memory
-        .attach(&native.native.windows, Tracker::default())
-        .is_err()
-    {
-        // No window to be had: the interpreter gives the same answer on the same memory.
+    if let Err(cause) = memory.attach(&native.native.windows, Tracker::default()) {
+        // A machine that had a window and outgrew it may end as it went on.
+        if memory.outgrown().is_none() && native.native.without_window == WithoutWindow::Fail {
+            return Err(HostError::NoWindow(cause));
+        }
+        memory.leave_window(cause)?;
         return interpreted::run(code, state, &mut Interpreted(memory), host);
     }
     loop {
         let mut adapter = Adapter {
             host: &mut *host,
             failure: None,
+            unperformed: None,
         };
         let cpu = Cpu {
             regs: &mut state.regs,
             gas: &mut state.gas,
         };
         let left = native.program.run(cpu, state.pc, memory, &mut adapter);
+        let unperformed = adapter.unperformed;
         if let Some(failure) = adapter.failure {
             return Err(failure);
         }
-        match left.map_err(host_error)? {
-            Left::Exit(exit, pc) => {
+        match left {
+            Ok(Left::Exit(exit, pc)) => {
                 state.pc = pc;
-                return Ok(exit);
+                return match unperformed {
+                    Some(call) => resume_call(call, code, state, memory, host),
+                    None => Ok(exit),
+                };
             }
-            Left::Stepped(pc) => {
+            Ok(Left::Stepped(pc)) => {
                 state.pc = pc;
                 continue;
             }
-            Left::Untranslated(pc) => state.pc = pc,
+            Ok(Left::Untranslated(pc)) => state.pc = pc,
+            Err(RunError::Access { pc, error }) if error.is_shortage() => {
+                state.pc = pc;
+                return resume(Rest::Inside, error, code, state, memory, host);
+            }
+            Err(RunError::Gate { pc, error }) if error.is_shortage() => {
+                state.pc = pc;
+                return resume(Rest::Block, error, code, state, memory, host);
+            }
+            Err(error) => return Err(host_error(error)),
         }
         // A block that is too long to translate has an entry that only leads here, so one block
         // is interpreted before asking again.
@@ -197,6 +261,9 @@ pub(crate) fn run(
             if let Some(exit) = exit {
                 return Ok(exit);
             }
+            if memory.window().is_none() {
+                return interpreted::run(code, state, &mut Interpreted(memory), host);
+            }
             if native.program.prepare(state.pc) {
                 break;
             }
@@ -204,9 +271,58 @@ pub(crate) fn run(
     }
 }
 
+/// Goes on in the interpreter because the window can have no more mappings.
+fn resume(
+    rest: Rest,
+    cause: rivet_paging::HostError,
+    code: &rivet_interp::Program,
+    state: &mut State,
+    memory: &mut AddressSpace,
+    host: &mut dyn Host,
+) -> Result<Exit, HostError> {
+    memory.leave_window(cause)?;
+    let mut memory = Interpreted(memory);
+    if let Rest::Inside = rest
+        && let Some(exit) = interpreted::rest(code, state, &mut memory, host)?
+    {
+        return Ok(exit);
+    }
+    interpreted::run(code, state, &mut memory, host)
+}
+
+/// Performs a call that found no mappings, and goes on in the interpreter.
+fn resume_call(
+    unperformed: Unperformed,
+    code: &rivet_interp::Program,
+    state: &mut State,
+    memory: &mut AddressSpace,
+    host: &mut dyn Host,
+) -> Result<Exit, HostError> {
+    let Unperformed {
+        call,
+        next_pc,
+        writes,
+        cause,
+    } = unperformed;
+    memory.leave_window(cause)?;
+    let State { regs, pc, gas } = state;
+    match perform(host, call, next_pc, regs, gas, memory, &writes)? {
+        Serviced::Continue => {
+            *pc = next_pc;
+            interpreted::run(code, state, &mut Interpreted(memory), host)
+        }
+        Serviced::Exit(exit, at) => {
+            *pc = at;
+            Ok(exit)
+        }
+    }
+}
+
 fn host_error(error: RunError) -> HostError {
     match error {
-        RunError::Memory(error) | RunError::Access { error, .. } => HostError::Paging(error),
+        RunError::Memory(error) | RunError::Access { error, .. } | RunError::Gate { error, .. } => {
+            HostError::Paging(error)
+        }
         other => HostError::Recompiler(other),
     }
 }

@@ -107,6 +107,8 @@ pub(crate) struct Ledger {
     tracker: Tracker,
     /// Why pages are no longer opened although the tracker would.
     broken: Option<HostError>,
+    /// Why open pages could not be closed, if the last attempt failed.
+    stuck: Option<HostError>,
     /// Whether a guest may be writing.
     running: bool,
     /// Whether it has been settled since the last trap.
@@ -137,6 +139,11 @@ impl Ledger {
             Some(_) => (Tracker::Trap, self.broken),
             None => (self.tracker, None),
         }
+    }
+
+    /// Why open pages are left that should have been closed, if some are.
+    pub(crate) const fn stuck(&self) -> Option<HostError> {
+        self.stuck
     }
 
     /// The private pages, as of the last settle.
@@ -183,6 +190,7 @@ impl Ledger {
         self.open_charge = 0;
         self.running = false;
         self.growth = Growth::default();
+        self.stuck = None;
         self.fruitless = 0;
         self.owed = 0;
     }

@@ -112,10 +112,12 @@ impl Ledger {
     /// Closes every open page. Pages that cannot be closed, for want of mappings, stay open.
     fn close(&mut self, layout: &Layout, host: &mut impl HostPages, held: &mut Held) {
         let mut at = 0;
+        self.stuck = None;
         while let Some(run) = self.open.next_run(PageRange::between(at, PAGES)) {
             at = run.end();
             let cut = Self::cut(run, |p| !self.charged.contains(crate::PageIndex::masked(p)));
-            if host.forbid(run, cut).is_err() {
+            if let Err(error) = host.forbid(run, cut) {
+                self.stuck = Some(error);
                 return;
             }
             for page in run.iter() {

@@ -41,6 +41,8 @@ struct Json {
     native_bytes: u64,
     engine: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    fallback: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
 
@@ -77,6 +79,12 @@ impl Report<'_> {
         self.start_gas
             .value()
             .saturating_sub(self.machine.gas().value())
+    }
+
+    /// Why the interpreter ran although the recompiler was to.
+    fn fallback(&self) -> Option<String> {
+        let engine = self.fallback.map(|reason| reason.to_string());
+        engine.or_else(|| Some(self.machine.fallback()?.to_string()))
     }
 
     /// Time spent translating, before and during the run.
@@ -122,6 +130,7 @@ impl Report<'_> {
             translated_bytes: translation.guest_bytes,
             native_bytes: translation.native_bytes,
             engine: machine.backend().name(),
+            fallback: self.fallback(),
             error: self.result.as_ref().err().map(ToString::to_string),
         }
     }
@@ -149,7 +158,7 @@ impl Report<'_> {
         let costs = machine.program().costs();
         let translation = machine.program().translation();
         writeln!(out, "engine: {}", machine.backend())?;
-        if let Some(reason) = self.fallback {
+        if let Some(reason) = self.fallback() {
             writeln!(out, "no recompiler: {reason}")?;
         }
         writeln!(
