@@ -60,6 +60,12 @@ pub enum LoadError {
         /// Start of the upper region.
         second: GuestAddr,
     },
+    /// An ephemeral region starts as zeros (ISA §4).
+    #[error("the region at {start} is ephemeral and cannot have content: make it copy-on-write")]
+    EphemeralContent {
+        /// First address of the region.
+        start: GuestAddr,
+    },
     /// A region's content is longer than the region.
     #[error("the region at {start} has {size:#x} bytes and its content {content:#x}: enlarge it")]
     ContentTooLong {

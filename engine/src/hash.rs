@@ -29,6 +29,15 @@ impl fmt::Debug for MemoryHash {
     }
 }
 
+/// BLAKE2b-256 of these pieces, one after the other.
+pub(crate) fn blake2b_256(pieces: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = Blake2b::<U32>::new();
+    for piece in pieces {
+        hasher.update(piece);
+    }
+    hasher.finalize().into()
+}
+
 /// Collects pages in ascending order.
 pub(crate) struct Hasher(Blake2b<U32>);
 

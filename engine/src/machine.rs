@@ -5,7 +5,8 @@
 //!   Ready ───┤  ▲
 //!     ▲      │  └── OutOfGas (add gas, run again), paid call (run again)
 //!     │      └────▶ unpaid call ──▶ Pending: the next run offers it to its host
-//!     └──────────── answered ◀──────────┘
+//!     ├──────────── answered ◀──────────┘
+//!     └── Suspended ◀── paid call: the next run goes on behind it
 //! ```
 //! A failure of the host poisons the machine: nothing but dropping it is left.
 
@@ -18,8 +19,9 @@ use crate::interpreted;
 use crate::memory::{GuestMemory, paged, sparse};
 use crate::native;
 use crate::program::{Program, Start};
+use crate::snapshot::Pending;
 use rivet_interp::{SparseMemory, State};
-use rivet_isa::{Exit, Gas, GuestAddr, PageIndex, Payment, Pc, Regs};
+use rivet_isa::{Exit, Gas, GuestAddr, PageIndex, Payment, Pc, Reg, Regs};
 use rivet_paging::{AddressSpace, Tracker};
 use std::fmt;
 
@@ -42,20 +44,22 @@ impl Store {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Status {
+pub(crate) enum Status {
     Ready,
     /// An unpaid call that nobody has answered yet.
     Pending(Call),
+    /// A paid call that the host performed and suspended at.
+    Suspended(Call),
     Ended(Exit),
     Poisoned,
 }
 
 /// One execution: registers, pc, gas and memory.
 pub struct Machine {
-    program: Program,
-    state: State,
-    store: Store,
-    status: Status,
+    pub(crate) program: Program,
+    pub(crate) state: State,
+    pub(crate) store: Store,
+    pub(crate) status: Status,
 }
 
 impl fmt::Debug for Machine {
@@ -140,6 +144,21 @@ impl Machine {
     /// Gives the machine other gas, for example to go on after OutOfGas.
     pub fn set_gas(&mut self, gas: Gas) {
         self.state.gas = gas;
+    }
+
+    /// The call the machine is paused behind, if any.
+    pub fn pending(&self) -> Option<Pending> {
+        let (call, payment) = match self.status {
+            Status::Pending(call) => (call, Payment::Unpaid),
+            Status::Suspended(call) => (call, Payment::Paid),
+            _ => return None,
+        };
+        Some(Pending { call, payment })
+    }
+
+    /// Sets a register: the result of a call that was paid and suspended (ISA §13).
+    pub fn set_reg(&mut self, reg: Reg, value: u64) {
+        self.state.regs.set(reg, value);
     }
 
     /// Puts initial contents into data memory: not charged, and the pages stay not private
@@ -233,7 +252,8 @@ impl Machine {
             Ok(exit) if exit.is_final() => Status::Ended(exit),
             Ok(exit) => match Call::of(exit) {
                 Some((call, Payment::Unpaid)) => Status::Pending(call),
-                _ => Status::Ready,
+                Some((call, Payment::Paid)) => Status::Suspended(call),
+                None => Status::Ready,
             },
         };
         result
@@ -248,7 +268,7 @@ impl Machine {
                     return Ok(exit);
                 }
             }
-            Status::Ready => {}
+            Status::Ready | Status::Suspended(_) => {}
         }
         let inner = &*self.program.0;
         let (code, state) = (&inner.interp, &mut self.state);

@@ -4,11 +4,12 @@ use crate::checked::Pair;
 use crate::config::Config;
 use crate::engine::Chosen;
 use crate::error::{LoadError, StartError};
+use crate::identity::{CostModelId, Identity};
 use crate::machine::{Machine, Store};
 use crate::memory::sparse;
 use crate::native::{NativeProgram, Translation};
 
-use rivet_image::{Data, EndpointDef, Image, Key, Region, RegionKind};
+use rivet_image::{Data, EndpointDef, Image, ImageError, Key, Region, RegionKind};
 use rivet_interp::{SparseMemory, State};
 use rivet_isa::gas::{BlockCost, FrameCosts, block_cost};
 use rivet_isa::{
@@ -109,6 +110,7 @@ pub(crate) struct Inner {
     pub(crate) regions: Arc<[Region]>,
     pub(crate) costs: FrameCosts,
     pub(crate) interp: rivet_interp::Program,
+    pub(crate) identity: Identity,
     endpoints: Vec<(Key, EndpointDef)>,
     memory: Origin,
 }
@@ -178,6 +180,7 @@ impl Program {
             image.code_shared(),
             regions,
             image.endpoints().to_vec(),
+            Identity::new(&config.cost_model, Some(image)),
         )
     }
 
@@ -187,7 +190,9 @@ impl Program {
             regions.push(raw_region(start, size, kind, &content)?);
         }
         regions.sort_by_key(|region| region.first);
-        Self::build(config, chosen, raw.code.into(), regions, Vec::new())
+        let identity = Identity::new(&config.cost_model, None);
+        let code = raw.code.into();
+        Self::build(config, chosen, code, regions, Vec::new(), identity)
     }
 
     fn build(
@@ -196,6 +201,7 @@ impl Program {
         code: Arc<[u8]>,
         regions: Vec<Region>,
         endpoints: Vec<(Key, EndpointDef)>,
+        identity: Identity,
     ) -> Result<Self, LoadError> {
         let len = code.len() as u64;
         if len > MAX_CODE_SIZE {
@@ -233,6 +239,7 @@ impl Program {
             regions,
             costs,
             interp,
+            identity,
             endpoints,
             memory,
         };
@@ -278,6 +285,20 @@ impl Program {
         self.0
             .native()
             .map_or_else(Translation::default, NativeProgram::translation)
+    }
+
+    /// The image of this program: the one it was loaded from, or for bare code one with the same
+    /// code and regions, made at the first call. Its address is what snapshots name.
+    ///
+    /// # Errors
+    /// [`ImageError`] for bare code with more regions than an image may have.
+    pub fn image(&self) -> Result<&Image, ImageError> {
+        self.0.identity.image(&self.0.code, &self.0.regions)
+    }
+
+    /// Identity of the cost parameters it is charged by.
+    pub fn cost_model(&self) -> CostModelId {
+        self.0.identity.cost_model
     }
 
     /// The endpoints of the image this program was loaded from.
@@ -328,6 +349,9 @@ fn raw_region(
         return Err(LoadError::Region { start, size });
     }
     let at = GuestAddr::wrapping(start);
+    if kind == RegionKind::Ephemeral && content.iter().any(|byte| *byte != 0) {
+        return Err(LoadError::EphemeralContent { start: at });
+    }
     let source_size = (content.len() as u64).next_multiple_of(PAGE_SIZE);
     let too_long = || LoadError::ContentTooLong {
         start: at,

@@ -48,6 +48,7 @@
 #![deny(unsafe_code)]
 
 mod access;
+mod changed;
 mod data_cap;
 mod error;
 mod frame;
@@ -66,6 +67,7 @@ mod testing;
 mod window;
 
 pub use access::{AccessLen, Change, Granted};
+pub use changed::SharedPage;
 pub use data_cap::{DataCap, OutOfRange};
 pub use error::{Denied, Errno, HostError, PageFault, SysCall};
 pub use layout::{Access, Layout, LayoutError, MAX_COW_COST, Region, RegionClass};

@@ -329,7 +329,7 @@ impl AddressSpace {
         }
     }
 
-    fn settled(&self) -> Result<(), HostError> {
+    pub(crate) fn settled(&self) -> Result<(), HostError> {
         match &self.store {
             Store::Window { window, .. } if !window.ledger.is_settled() => {
                 Err(HostError::NotSettled)

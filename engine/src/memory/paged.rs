@@ -17,7 +17,7 @@ pub(crate) fn address(addr: GuestAddr) -> rivet_paging::GuestAddr {
     rivet_paging::GuestAddr::new(addr.value())
 }
 
-fn index(page: rivet_paging::PageIndex) -> PageIndex {
+pub(crate) fn index(page: rivet_paging::PageIndex) -> PageIndex {
     GuestAddr::new(page.base().value()).page()
 }
 

@@ -44,6 +44,12 @@ impl SparseMemory {
         region.source.page(page.index() - region.start.index())
     }
 
+    /// The placed and private pages with their contents, in address order.
+    pub fn changed(&self) -> impl Iterator<Item = (PageIndex, PageClass, &Page)> + '_ {
+        let records = self.table.iter().filter(|(_, record)| record.held());
+        records.map(|(page, record)| (page, self.class(page), self.frames.page(record.frame)))
+    }
+
     /// Every mapped data page that may hold something else than zeros, in address order: with a
     /// source behind it, placed or private. Takes no time for untouched zeros.
     pub fn contents(&self) -> impl Iterator<Item = (PageIndex, PageClass, &Page)> + '_ {
