@@ -9,16 +9,14 @@
 mod compare;
 #[path = "../jit/tests/common/maps.rs"]
 mod maps;
-#[path = "differential/programs.rs"]
-mod programs;
 #[path = "differential/table.rs"]
 mod table;
 #[path = "differential/vectors.rs"]
 mod vectors;
 
 use compare::{Engines, Run};
-use programs::Written;
 use rivet_isa::arbitrary::{EDGES, Random};
+use rivet_isa::generate::{self, Case, Damage};
 use rivet_isa::{Exit, GuestAddr, Op, Reg, SLOTS};
 
 /// Gas that random programs do not use up, endless loops aside.
@@ -37,13 +35,8 @@ fn seeds(cases: u64) -> std::ops::Range<u64> {
     first..first + cases * setting("RIVET_AGREE_SCALE", 1)
 }
 
-fn ample(written: &Written) -> Run {
-    Run {
-        entry: 0,
-        slots: written.slots,
-        gas: AMPLE,
-        refills: Vec::new(),
-    }
+fn ample(case: &Case) -> Run {
+    Run::with_gas(&case.runs[0], AMPLE)
 }
 
 #[test]
@@ -51,8 +44,8 @@ fn random_programs_leave_the_same_trail() {
     let engines = Engines::new();
     let mut exits = std::collections::BTreeMap::new();
     for seed in seeds(3000) {
-        let written = programs::program(seed);
-        let loaded = engines.load(&written.code);
+        let written = generate::program(seed);
+        let loaded = engines.load(&written);
         let name = format!("seed {seed}");
         let trail = if seed % 8 == 0 {
             loaded.agree_checked(&ample(&written), &name)
@@ -74,8 +67,8 @@ fn random_programs_leave_the_same_trail() {
 fn every_budget_stops_both_engines_at_the_same_place() {
     let engines = Engines::new();
     for seed in seeds(40) {
-        let written = programs::program(seed ^ 0xB0D6E7);
-        let loaded = engines.load(&written.code);
+        let written = generate::program(seed ^ 0xB0D6E7);
+        let loaded = engines.load(&written);
         let run = ample(&written);
         let trail = loaded.agree(&run, &format!("seed {seed}"));
         let left = trail.seen.last().expect("a run exits").gas;
@@ -115,78 +108,46 @@ fn every_budget_stops_both_engines_at_the_same_place() {
 }
 
 #[test]
-fn damaged_programs_leave_the_same_trail() {
+fn hostile_programs_leave_the_same_trail() {
     let engines = Engines::new();
-    for seed in seeds(2500) {
-        let mut random = Random::new(seed ^ 0xDA3A6ED);
-        let mut written = programs::program(random.bits());
-        let code = &mut written.code;
-        for _ in 0..1 + random.below(12) {
-            let at = random.below(code.len() as u64) as usize;
-            match random.below(4) {
-                0 => code[at] = random.bits() as u8,
-                1 => {
-                    code.remove(at);
-                    code.extend([random.bits() as u8; 2]);
-                }
-                _ => code[at] ^= 1 << random.below(8),
-            }
-        }
-        if random.once_in(4) {
-            let len = random.below(code.len() as u64 + 1) as usize;
-            code.truncate(len);
-        }
-        let loaded = engines.load(&written.code);
-        let mut run = ample(&written);
-        run.gas = random.pick(&[AMPLE, 1000, 20_000]);
-        run.refills = vec![random.below(3000)];
-        for i in 0..4 {
-            loaded.agree(&run, &format!("seed {seed} run {i}"));
-            run.entry = random.below(written.code.len() as u64 + 6);
-            for slot in &mut run.slots {
-                *slot = random.value();
-            }
+    let mut exits = std::collections::BTreeMap::new();
+    for seed in seeds(3000) {
+        let damage = Damage::ALL[(seed % Damage::ALL.len() as u64) as usize];
+        let case = generate::hostile(damage, seed);
+        let loaded = engines.load(&case);
+        for (i, run) in case.runs.iter().enumerate() {
+            let mut run = Run::with_gas(run, run.gas);
+            run.refills = vec![Random::new(seed).below(3000)];
+            let name = format!("{damage:?} seed {seed} run {i}");
+            let trail = if seed % 16 == 0 {
+                loaded.agree_checked(&run, &name)
+            } else {
+                loaded.agree(&run, &name)
+            };
+            let last = trail.seen.last().expect("a run exits");
+            let exit = last.exit.as_ref().expect("no host error");
+            *exits.entry(exit.name()).or_insert(0) += 1;
         }
     }
+    println!("{exits:?}");
+    assert!(
+        exits.len() >= 5,
+        "every kind of end is among them: {exits:?}"
+    );
 }
 
 #[test]
 fn random_bytes_leave_the_same_trail_from_every_entry() {
     let engines = Engines::new();
-    for seed in seeds(1500) {
-        let mut random = Random::new(seed ^ 0xB17E5);
-        let len = random.below(90);
-        let mut code: Vec<u8> = (0..len).map(|_| random.bits() as u8).collect();
-        for at in (0..code.len()).step_by(2) {
-            // Random words are mostly reserved; keep the opcode of a valid one half of the time.
-            if random.once_in(2) {
-                code[at] =
-                    random.pick(&[0x33, 0x13, 0x3B, 0x1B, 0x03, 0x23, 0x63, 0x0B, 0x6F, 0x67]);
-            }
-        }
-        let loaded = engines.load(&code);
-        let extremes = [random.value(), rivet_isa::CODE_BASE + random.below(len + 1)];
-        let near = rivet_isa::CODE_BASE.wrapping_sub(random.below(8));
-        for entry in 0..len + 3 {
-            let slots =
-                [(); _].map(|()| random.pick(&[extremes[0], extremes[1], near, 0x1001_1000]));
-            let run = Run {
-                entry,
-                slots,
-                gas: 3000,
-                refills: vec![],
-            };
+    for seed in seeds(500) {
+        let case = generate::hostile(Damage::Bytes, seed ^ 0xB17E5);
+        let loaded = engines.load(&case);
+        let run = &case.runs[(seed % case.runs.len() as u64) as usize];
+        for entry in 0..case.code.len() as u64 + 3 {
+            let mut run = Run::with_gas(run, 3000);
+            run.entry = entry;
             loaded.agree(&run, &format!("seed {seed} entry {entry}"));
         }
-        loaded.agree_checked(
-            &Run {
-                entry: 0,
-                slots: [extremes[1]; _],
-                gas: AMPLE,
-                refills: vec![],
-            },
-            &format!("seed {seed}"),
-        );
     }
 }
 
@@ -194,9 +155,10 @@ fn random_bytes_leave_the_same_trail_from_every_entry() {
 fn a_program_cut_at_each_byte_leaves_the_same_trail() {
     let engines = Engines::new();
     for seed in seeds(4) {
-        let written = programs::program(seed ^ 0xC07);
-        for len in 0..written.code.len().min(600) {
-            let loaded = engines.load(&written.code[..len]);
+        let mut written = generate::program(seed ^ 0xC07);
+        for len in (0..written.code.len().min(600)).rev() {
+            written.code.truncate(len);
+            let loaded = engines.load(&written);
             loaded.agree(&ample(&written), &format!("seed {seed} length {len}"));
         }
     }
@@ -220,7 +182,7 @@ fn every_instruction_agrees_with_every_choice_of_registers_at_the_edges() {
         .iter()
         .filter(|op| !op.flow().is_call() && **op != Op::Trap)
     {
-        let loaded = engines.load(&table::every_choice(op));
+        let loaded = engines.load_with(&table::every_choice(op), &[]);
         let memory = op.is_load() || op.is_store();
         let addresses = table::addresses();
         let first = if memory { &addresses[..] } else { &EDGES[..] };
@@ -297,7 +259,7 @@ fn blocks_of_any_length_leave_the_same_trail() {
         for word in [0xFEA0_3C23_u32, 0x0015_8593, 0x0000_200B] {
             code.extend(word.to_le_bytes());
         }
-        let loaded = engines.load(&code);
+        let loaded = engines.load_with(&code, &[]);
         let run = Run {
             entry: 0,
             slots: slots_with(1, 2),

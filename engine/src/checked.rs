@@ -1,33 +1,61 @@
 //! Both engines side by side: the recompiler leads, the interpreter follows, and every exit and
-//! call compares them. A host is called once, on the leader; its answer (registers, gas, writes) is
+//! call compares them, on request every block. A host is called once, on the leader; its answer (registers, gas, writes) is
 //! replayed to the follower.
 
 use crate::call::{AccessError, Host, NoHost};
 use crate::error::HostError;
 use crate::interpreted::answered;
+use crate::machine::Reach;
 use crate::memory::{GuestMemory, PageBytes, paged};
 use crate::native::{self, NativeProgram};
-use rivet_interp::{SparseMemory, State};
-use rivet_isa::{Exit, GuestAddr, PageIndex};
+use rivet_interp::{SparseMemory, State, Width};
+use rivet_isa::{Exit, GuestAddr, PageIndex, Pc};
 use rivet_paging::AddressSpace;
 use std::fmt;
 
 /// The first difference between the engines.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Divergence {
-    /// What the recompiler gave, and its state.
-    pub native: (Exit, State),
-    /// What the interpreter gave, and its state.
-    pub interpreted: (Exit, State),
+    /// Where the stretch that ended in it began: a block's start with
+    /// [`CheckEvery::Block`](crate::CheckEvery::Block).
+    pub from: Pc,
+    /// How far the recompiler came, and its state.
+    pub native: (Option<Exit>, State),
+    /// How far the interpreter came, and its state.
+    pub interpreted: (Option<Exit>, State),
     /// The first page whose content or privacy differs, if the states agree.
     pub page: Option<PageIndex>,
+}
+
+impl Divergence {
+    /// The first field that differs: exit, pc, gas, a slot, or memory.
+    pub fn field(&self) -> String {
+        let ((left, a), (right, b)) = (&self.native, &self.interpreted);
+        if left != right {
+            return "exit".to_owned();
+        }
+        if a.pc != b.pc {
+            return "pc".to_owned();
+        }
+        if a.gas != b.gas {
+            return "gas".to_owned();
+        }
+        let mut slots = a.regs.slots().iter().zip(b.regs.slots());
+        match (slots.position(|(x, y)| x != y), self.page) {
+            (Some(slot), _) => format!("slot {slot}"),
+            (None, Some(page)) => format!("page {page}"),
+            (None, None) => "nothing".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ((left, a), (right, b)) = (&self.native, &self.interpreted);
-        write!(f, "jit {left} at pc {} gas {}, ", a.pc, a.gas)?;
-        write!(f, "interp {right} at pc {} gas {}", b.pc, b.gas)?;
+        let name = |exit: &Option<Exit>| exit.map_or("next block".to_owned(), |e| e.to_string());
+        write!(f, "from pc {}, {} differs: ", self.from, self.field())?;
+        write!(f, "jit {} at pc {} gas {}, ", name(left), a.pc, a.gas)?;
+        write!(f, "interp {} at pc {} gas {}", name(right), b.pc, b.gas)?;
         for (slot, (x, y)) in a.regs.slots().iter().zip(b.regs.slots()).enumerate() {
             if x != y {
                 write!(f, "; slot {slot} is {x:#x} and {y:#x}")?;
@@ -63,6 +91,25 @@ impl Pair {
             find(&left, *page).unwrap_or(zero) != find(&right, *page).unwrap_or(zero)
         })
     }
+
+    /// The first page that is private on one side only, or differs and is one of these.
+    fn differing_among(&self, pages: &[PageIndex]) -> Option<PageIndex> {
+        let left = GuestMemory::private_pages(&self.leader);
+        let right = GuestMemory::private_pages(&self.follower);
+        let one_sided = left.iter().chain(&right);
+        let one_sided = one_sided
+            .filter(|page| left.binary_search(page).is_ok() != right.binary_search(page).is_ok());
+        if left != right {
+            return one_sided.min().copied();
+        }
+        let content = |memory: &dyn GuestMemory, page: PageIndex| {
+            let mut bytes: PageBytes = [0; _];
+            memory.read(page.base(), &mut bytes).ok().map(|()| bytes)
+        };
+        let differs =
+            |page: &&PageIndex| content(&self.leader, **page) != content(&self.follower, **page);
+        pages.iter().filter(differs).min().copied()
+    }
 }
 
 /// Every page that is private or not zero, with whether it is private.
@@ -78,32 +125,95 @@ fn snapshot(memory: &dyn GuestMemory) -> Vec<(PageIndex, bool, Box<PageBytes>)> 
     out
 }
 
-/// Runs both engines to an exit.
+/// Runs both engines as far as `reach` says, comparing them there and at every call before;
+/// `None` if the run goes on at `state.pc`.
 pub(crate) fn run(
     native: &NativeProgram,
     code: &rivet_interp::Program,
     state: &mut State,
     pair: &mut Pair,
     host: &mut dyn Host,
-) -> Result<Exit, HostError> {
-    loop {
-        let mut shadow = *state;
-        let left = native::run(native, code, state, &mut pair.leader, &mut NoHost)?;
-        let right = rivet_interp::run(code, &mut shadow, &mut pair.follower)
-            .map_err(|_| HostError::Memory)?;
-        let same = left == right && *state == shadow;
-        let page = if same { pair.differing_page() } else { None };
-        if !same || page.is_some() {
-            let (native, interpreted) = ((left, *state), (right, shadow));
-            return Err(HostError::Diverged(Box::new(Divergence {
-                native,
-                interpreted,
-                page,
-            })));
+    reach: Reach,
+) -> Result<Option<Exit>, HostError> {
+    let from = state.pc;
+    let mut shadow = *state;
+    let (left, right, page) = match reach {
+        Reach::Exit => {
+            let left = native::run(native, code, state, &mut pair.leader, &mut NoHost)?;
+            let right = rivet_interp::run(code, &mut shadow, &mut pair.follower);
+            let right = right.map_err(|_| HostError::Memory)?;
+            let same = left == right && *state == shadow;
+            let page = if same { pair.differing_page() } else { None };
+            (Some(left), Some(right), page)
         }
-        if let Some(exit) = serve(left, state, pair, host)? {
-            return Ok(exit);
+        Reach::Block => {
+            let left = native::step(native, code, state, &mut pair.leader, &mut NoHost)?;
+            let mut watched = Watched::new(&mut pair.follower);
+            let right = rivet_interp::run_block(code, &mut shadow, &mut watched);
+            let right = right.map_err(|_| HostError::Memory)?;
+            let stored = watched.stored;
+            let same = left == right && *state == shadow;
+            let page = if !same {
+                None
+            } else if right.is_some() {
+                pair.differing_page()
+            } else {
+                pair.differing_among(&stored)
+            };
+            (left, right, page)
         }
+    };
+    if left != right || *state != shadow || page.is_some() {
+        let (native, interpreted) = ((left, *state), (right, shadow));
+        return Err(HostError::Diverged(Box::new(Divergence {
+            from,
+            native,
+            interpreted,
+            page,
+        })));
+    }
+    match left {
+        Some(exit) => serve(exit, state, pair, host),
+        None => Ok(None),
+    }
+}
+
+/// The follower's memory during a block: it remembers where stores go.
+struct Watched<'a> {
+    memory: &'a mut SparseMemory,
+    stored: Vec<PageIndex>,
+}
+
+impl<'a> Watched<'a> {
+    fn new(memory: &'a mut SparseMemory) -> Self {
+        let stored = Vec::new();
+        Self { memory, stored }
+    }
+}
+
+impl rivet_interp::Memory for Watched<'_> {
+    type Error = <SparseMemory as rivet_interp::Memory>::Error;
+
+    fn load(
+        &mut self,
+        addr: GuestAddr,
+        width: Width,
+    ) -> Result<u64, rivet_interp::AccessError<Self::Error>> {
+        self.memory.load(addr, width)
+    }
+
+    fn store(
+        &mut self,
+        addr: GuestAddr,
+        width: Width,
+        value: u64,
+    ) -> Result<u64, rivet_interp::AccessError<Self::Error>> {
+        for page in [addr.page(), addr.wrapping_add(width.bytes() - 1).page()] {
+            if !self.stored.contains(&page) {
+                self.stored.push(page);
+            }
+        }
+        self.memory.store(addr, width, value)
     }
 }
 

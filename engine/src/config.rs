@@ -55,6 +55,17 @@ impl FromStr for Backend {
     }
 }
 
+/// Where [`Backend::Checked`] compares the engines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
+pub enum CheckEvery {
+    /// At every exit and call: everything.
+    #[default]
+    Exit,
+    /// After every block as well: exit, registers, pc, gas, the set of private pages, and the
+    /// content of pages that the block stored to. Much slower.
+    Block,
+}
+
 /// Limits on what the machines of one engine may hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -89,6 +100,8 @@ pub struct Config {
     pub backend: Backend,
     /// Cost parameters of the protocol. They are part of a program's identity.
     pub cost_model: CostModel,
+    /// Where the two engines of [`Backend::Checked`] are compared.
+    pub check_every: CheckEvery,
     /// Limits of memory.
     pub limits: Limits,
 }

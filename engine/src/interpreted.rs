@@ -56,7 +56,12 @@ pub(crate) fn block<M: Dual>(
     host: &mut dyn Host,
 ) -> Result<Option<Exit>, HostError> {
     match rivet_interp::run_block(program, state, memory).map_err(host_error)? {
-        Some(exit) => answered(exit, state, memory.guest(), host),
+        Some(exit) => {
+            let exit = answered(exit, state, memory.guest(), host)?;
+            // A call that ends the code belongs to what comes after it (ISA §8.6).
+            let ended = exit.is_none() && !program.starts().contains(state.pc);
+            Ok(exit.or(ended.then_some(Exit::Panic)))
+        }
         None => Ok(None),
     }
 }

@@ -34,6 +34,8 @@ mod bare;
 mod call;
 mod checked;
 mod config;
+#[cfg(feature = "diff")]
+pub mod diff;
 mod error;
 mod hash;
 mod identity;
@@ -48,7 +50,7 @@ pub mod snapshot;
 pub use bare::{Bare, MAX_WRITE};
 pub use call::{AccessError, Call, CallContext, Flow, Host, NoHost, Quote, View};
 pub use checked::Divergence;
-pub use config::{Backend, Config, Limits};
+pub use config::{Backend, CheckEvery, Config, Limits};
 pub use error::{EngineError, HostError, LoadError, StartError};
 pub use hash::MemoryHash;
 pub use identity::CostModelId;

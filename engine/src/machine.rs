@@ -43,6 +43,15 @@ impl Store {
     }
 }
 
+/// How far one call of an engine goes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Reach {
+    /// To the end of the block.
+    Block,
+    /// To an exit.
+    Exit,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Status {
     Ready,
@@ -232,6 +241,23 @@ impl Machine {
         Ok(())
     }
 
+    /// Starts over in `state` with the memory wiped in place: faster than [`reset`](Self::reset),
+    /// and only for machines that nothing was placed in.
+    #[cfg(feature = "diff")]
+    pub(crate) fn rewind(&mut self, state: State) -> Result<(), HostError> {
+        match &mut self.store {
+            Store::Sparse(memory) => memory.reset(),
+            Store::Paged(memory) => memory.reset()?,
+            Store::Checked(pair) => {
+                pair.leader.reset()?;
+                pair.follower.reset();
+            }
+        }
+        self.state = state;
+        self.status = Status::Ready;
+        Ok(())
+    }
+
     /// Runs until an exit, offering each call to `host`.
     ///
     /// A call that the host does not answer is the exit; the machine remembers it and the next
@@ -244,13 +270,35 @@ impl Machine {
     /// # Panics
     /// A panic of `host` passes through and poisons the machine too.
     pub fn run(&mut self, host: &mut dyn Host) -> Result<Exit, HostError> {
+        loop {
+            if let Some(exit) = self.go(Reach::Exit, host)? {
+                return Ok(exit);
+            }
+        }
+    }
+
+    /// Runs one block, or answers the call that an earlier run left unanswered. `None`: the run
+    /// goes on at [`pc`](Self::pc). As many steps as it takes to get an exit are one
+    /// [`run`](Self::run), with the same states, only slower.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub fn step(&mut self, host: &mut dyn Host) -> Result<Option<Exit>, HostError> {
+        self.go(Reach::Block, host)
+    }
+
+    fn go(&mut self, reach: Reach, host: &mut dyn Host) -> Result<Option<Exit>, HostError> {
         // A call that does not return leaves it so.
         let status = std::mem::replace(&mut self.status, Status::Poisoned);
-        let result = self.advance(status, host);
+        let result = self.advance(status, reach, host);
         self.status = match result {
             Err(_) => Status::Poisoned,
-            Ok(exit) if exit.is_final() => Status::Ended(exit),
-            Ok(exit) => match Call::of(exit) {
+            Ok(None) => Status::Ready,
+            Ok(Some(exit)) if exit.is_final() => Status::Ended(exit),
+            Ok(Some(exit)) => match Call::of(exit) {
                 Some((call, Payment::Unpaid)) => Status::Pending(call),
                 Some((call, Payment::Paid)) => Status::Suspended(call),
                 None => Status::Ready,
@@ -259,12 +307,18 @@ impl Machine {
         result
     }
 
-    fn advance(&mut self, status: Status, host: &mut dyn Host) -> Result<Exit, HostError> {
+    fn advance(
+        &mut self,
+        status: Status,
+        reach: Reach,
+        host: &mut dyn Host,
+    ) -> Result<Option<Exit>, HostError> {
         match status {
             Status::Poisoned => return Err(HostError::Poisoned),
-            Status::Ended(exit) => return Ok(exit),
+            Status::Ended(exit) => return Ok(Some(exit)),
             Status::Pending(call) => {
-                if let Some(exit) = self.answer(call, host)? {
+                let exit = self.answer(call, host)?;
+                if exit.is_some() || reach == Reach::Block {
                     return Ok(exit);
                 }
             }
@@ -272,11 +326,24 @@ impl Machine {
         }
         let inner = &*self.program.0;
         let (code, state) = (&inner.interp, &mut self.state);
-        match (&mut self.store, inner.native()) {
-            (Store::Paged(memory), Some(native)) => native::run(native, code, state, memory, host),
-            (Store::Checked(pair), Some(native)) => checked::run(native, code, state, pair, host),
-            (Store::Sparse(memory), _) => interpreted::run(code, state, memory, host),
-            (_, None) => unreachable!("only a native program makes such a store"),
+        match (&mut self.store, inner.native(), reach) {
+            (Store::Paged(memory), Some(native), Reach::Exit) => {
+                native::run(native, code, state, memory, host).map(Some)
+            }
+            (Store::Paged(memory), Some(native), Reach::Block) => {
+                native::step(native, code, state, memory, host)
+            }
+            (Store::Checked(pair), Some(native), _) => {
+                let reach = reach.min(inner.check_every);
+                checked::run(native, code, state, pair, host, reach)
+            }
+            (Store::Sparse(memory), _, Reach::Exit) => {
+                interpreted::run(code, state, memory, host).map(Some)
+            }
+            (Store::Sparse(memory), _, Reach::Block) => {
+                interpreted::block(code, state, memory, host)
+            }
+            (_, None, _) => unreachable!("only a native program makes such a store"),
         }
     }
 

@@ -1,11 +1,11 @@
 //! A loaded program: code, regions, costs and entry points, shared by all its machines.
 
 use crate::checked::Pair;
-use crate::config::Config;
+use crate::config::{CheckEvery, Config};
 use crate::engine::Chosen;
 use crate::error::{LoadError, StartError};
 use crate::identity::{CostModelId, Identity};
-use crate::machine::{Machine, Store};
+use crate::machine::{Machine, Reach, Store};
 use crate::memory::sparse;
 use crate::native::{NativeProgram, Translation};
 
@@ -113,6 +113,8 @@ pub(crate) struct Inner {
     pub(crate) identity: Identity,
     endpoints: Vec<(Key, EndpointDef)>,
     memory: Origin,
+    /// How far a checked machine runs between two comparisons.
+    pub(crate) check_every: Reach,
 }
 
 /// Where machines get their memory from, and what they run on.
@@ -242,6 +244,10 @@ impl Program {
             identity,
             endpoints,
             memory,
+            check_every: match config.check_every {
+                CheckEvery::Exit => Reach::Exit,
+                CheckEvery::Block => Reach::Block,
+            },
         };
         Ok(Self(Arc::new(inner)))
     }

@@ -38,6 +38,8 @@ mod encode;
 pub mod exit;
 mod format;
 pub mod gas;
+#[cfg(feature = "generate")]
+pub mod generate;
 mod inst;
 mod pattern;
 pub mod reg;

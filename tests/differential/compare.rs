@@ -1,24 +1,12 @@
 //! Two engines, one case, everything a run leaves behind compared.
 
+use rivet_engine::diff::{Case, Script, raw};
 use rivet_engine::{
-    Backend, Call, CallContext, Config, Engine, Exit, Flow, Host, HostError, Machine, MemoryHash,
-    Program, Quote, Raw, Start, View,
+    Backend, CheckEvery, Config, Engine, Exit, HostError, Machine, MemoryHash, Program, Start,
 };
-use rivet_image::RegionKind;
-use rivet_isa::{Gas, GuestAddr, PageIndex, Pc, Reg, SLOTS, Slot};
+use rivet_isa::generate::{self, usual_map};
+use rivet_isa::{Gas, PageIndex, Pc, SLOTS, Slot};
 use std::fmt::Write as _;
-
-/// Data regions of every case: first address, bytes, kind, and how much content they have. They
-/// touch each other, 2^31 and 2^32, have gaps between them, and one is large enough for stores far
-/// from each other.
-pub(crate) const REGIONS: [(u64, u64, RegionKind, usize); 6] = [
-    (0x1000_0000, 0x2000, RegionKind::Pinned, 0x2000),
-    (0x1000_2000, 0x2000, RegionKind::CopyOnWrite, 0x1800),
-    (0x1001_0000, 0x3000, RegionKind::Ephemeral, 0),
-    (0x2000_0000, 0x0100_0000, RegionKind::CopyOnWrite, 0x6000),
-    (0x7FFF_F000, 0x2000, RegionKind::CopyOnWrite, 0x1004),
-    (0xFFFF_E000, 0x2000, RegionKind::Ephemeral, 0),
-];
 
 /// Most exits of one run that are followed.
 const MAX_EXITS: usize = 60;
@@ -30,6 +18,18 @@ pub(crate) struct Run {
     pub(crate) slots: [u64; SLOTS],
     pub(crate) gas: u64,
     pub(crate) refills: Vec<u64>,
+}
+
+impl Run {
+    /// A generated run with other gas.
+    pub(crate) fn with_gas(run: &generate::Run, gas: u64) -> Self {
+        Self {
+            entry: run.entry,
+            slots: run.slots,
+            gas,
+            refills: Vec::new(),
+        }
+    }
 }
 
 /// What can be seen at an exit.
@@ -49,63 +49,7 @@ pub(crate) struct Trail {
     hash: MemoryHash,
 }
 
-/// A host whose answers depend on the selector and the registers only.
-struct Script {
-    answers: bool,
-}
-
-impl Script {
-    fn buffer(regs: &rivet_isa::Regs) -> (GuestAddr, u64) {
-        let addr = GuestAddr::wrapping(regs.get(Reg::A0));
-        (addr, regs.get(Reg::A1) & 0x1FFF)
-    }
-}
-
-impl Host for Script {
-    fn quote(&self, call: Call, view: &View<'_>) -> Quote {
-        let Call::Host { selector } = call else {
-            return Quote::extra(view.regs().get(Reg::A4) & 0xFF);
-        };
-        let (addr, len) = Self::buffer(view.regs());
-        match selector & 7 {
-            4 if view.check_write(addr, len).is_ok() => Quote::floor().writing(addr, len),
-            3 => Quote::extra(u64::from(selector >> 3)),
-            6 if !self.answers => Quote::unanswered(),
-            _ => Quote::floor(),
-        }
-    }
-
-    fn perform(&mut self, call: Call, context: &mut CallContext<'_>) -> Flow {
-        let Call::Host { selector } = call else {
-            return Flow::Continue;
-        };
-        let (addr, len) = Self::buffer(context.regs());
-        match selector & 7 {
-            0 if selector == 0 => return Flow::Halt,
-            1 => context.set_reg(Reg::A0, context.gas().value()),
-            2 => {
-                for reg in Reg::all() {
-                    let old = context.regs().get(reg);
-                    context.set_reg(reg, old.rotate_left(1) ^ u64::from(reg.number()));
-                }
-            }
-            4 => {
-                let bytes = vec![selector as u8; len as usize];
-                let written = context.write(addr, &bytes).is_ok();
-                context.set_reg(Reg::A2, u64::from(written));
-            }
-            5 => return Flow::Suspend,
-            _ => {
-                let mut bytes = [0; 8];
-                let read = context.read(addr, &mut bytes).is_ok();
-                context.set_reg(Reg::A3, u64::from_le_bytes(bytes) ^ u64::from(read));
-            }
-        }
-        Flow::Continue
-    }
-}
-
-/// The engines under comparison.
+/// The engines under comparison; the checked one compares every block.
 pub(crate) struct Engines([Engine; 3]);
 
 /// One program in all engines: interpreter, recompiler, and both at once.
@@ -121,6 +65,7 @@ impl Engines {
             [Backend::Interp, Backend::Jit, Backend::Checked].map(|backend| {
                 let config = Config {
                     backend,
+                    check_every: CheckEvery::Block,
                     ..Config::default()
                 };
                 Engine::new(config).expect("the recompiler runs here")
@@ -128,24 +73,26 @@ impl Engines {
         )
     }
 
-    /// The program with the usual regions, whose content is `data` from the start.
+    /// The code with the usual mappings, whose content is `data` from the start.
     pub(crate) fn load_with(&self, code: &[u8], data: &[u8]) -> Loaded {
-        let mut raw = Raw::new(code.to_vec());
-        for (start, size, kind, content) in REGIONS {
-            let mut bytes: Vec<u8> = (0..content).map(|i| (i * 7 + i / 256) as u8).collect();
-            let given = data.len().min(bytes.len());
-            bytes[..given].copy_from_slice(&data[..given]);
-            raw = raw.region(start, size, kind, bytes);
+        let mut map = usual_map();
+        for mapping in &mut map {
+            let given = data.len().min(mapping.content.len());
+            mapping.content[..given].copy_from_slice(&data[..given]);
         }
-        let load = |engine: &Engine| engine.load_raw(raw.clone()).expect("the program loads");
-        Loaded {
-            programs: self.0.each_ref().map(load),
+        self.load(&Case {
             code: code.to_vec(),
-        }
+            map,
+            runs: Vec::new(),
+        })
     }
 
-    pub(crate) fn load(&self, code: &[u8]) -> Loaded {
-        self.load_with(code, &[])
+    pub(crate) fn load(&self, case: &Case) -> Loaded {
+        let load = |engine: &Engine| engine.load_raw(raw(case)).expect("the program loads");
+        Loaded {
+            programs: self.0.each_ref().map(load),
+            code: case.code.clone(),
+        }
     }
 }
 

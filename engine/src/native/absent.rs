@@ -55,3 +55,13 @@ pub(crate) fn run(
 ) -> Result<Exit, HostError> {
     match native.0 {}
 }
+
+pub(crate) fn step(
+    native: &NativeProgram,
+    _: &rivet_interp::Program,
+    _: &mut State,
+    _: &mut AddressSpace,
+    _: &mut dyn Host,
+) -> Result<Option<Exit>, HostError> {
+    match native.0 {}
+}

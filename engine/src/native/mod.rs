@@ -8,9 +8,9 @@ mod absent;
 mod present;
 
 #[cfg(not(has_jit))]
-pub(crate) use absent::{Native, NativeProgram, run};
+pub(crate) use absent::{Native, NativeProgram, run, step};
 #[cfg(has_jit)]
-pub(crate) use present::{Native, NativeProgram, run};
+pub(crate) use present::{Native, NativeProgram, run, step};
 
 use rivet_paging::Tracker;
 

@@ -271,6 +271,63 @@ pub(crate) fn run(
     }
 }
 
+/// Runs one block; `None` if the run goes on at `state.pc`.
+pub(crate) fn step(
+    native: &NativeProgram,
+    code: &rivet_interp::Program,
+    state: &mut State,
+    memory: &mut AddressSpace,
+    host: &mut dyn Host,
+) -> Result<Option<Exit>, HostError> {
+    if let Err(cause) = memory.attach(&native.native.windows, Tracker::default()) {
+        if memory.outgrown().is_none() && native.native.without_window == WithoutWindow::Fail {
+            return Err(HostError::NoWindow(cause));
+        }
+        return finish_block(Rest::Block, cause, code, state, memory, host);
+    }
+    let start = state.pc;
+    let mut adapter = Adapter {
+        host: &mut *host,
+        failure: None,
+        unperformed: None,
+    };
+    let cpu = Cpu {
+        regs: &mut state.regs,
+        gas: &mut state.gas,
+    };
+    let left = native.program.step(cpu, start, memory, &mut adapter);
+    let unperformed = adapter.unperformed;
+    if let Some(failure) = adapter.failure {
+        return Err(failure);
+    }
+    match left {
+        Ok(Left::Exit(exit, pc)) => {
+            state.pc = pc;
+            match unperformed {
+                Some(call) => finish_call(call, state, memory, host),
+                None => Ok(Some(exit)),
+            }
+        }
+        // Not a block further: this one has no native code.
+        Ok(Left::Untranslated(pc)) if pc == start => {
+            interpreted::block(code, state, &mut Interpreted(memory), host)
+        }
+        Ok(Left::Stepped(pc) | Left::Untranslated(pc)) => {
+            state.pc = pc;
+            Ok(None)
+        }
+        Err(RunError::Access { pc, error }) if error.is_shortage() => {
+            state.pc = pc;
+            finish_block(Rest::Inside, error, code, state, memory, host)
+        }
+        Err(RunError::Gate { pc, error }) if error.is_shortage() => {
+            state.pc = pc;
+            finish_block(Rest::Block, error, code, state, memory, host)
+        }
+        Err(error) => Err(host_error(error)),
+    }
+}
+
 /// Goes on in the interpreter because the window can have no more mappings.
 fn resume(
     rest: Rest,
@@ -280,14 +337,28 @@ fn resume(
     memory: &mut AddressSpace,
     host: &mut dyn Host,
 ) -> Result<Exit, HostError> {
+    match finish_block(rest, cause, code, state, memory, host)? {
+        Some(exit) => Ok(exit),
+        None => interpreted::run(code, state, &mut Interpreted(memory), host),
+    }
+}
+
+/// Runs a block, or the rest of it, in the interpreter because the window can have no more
+/// mappings; `None` if the run goes on at `state.pc`.
+fn finish_block(
+    rest: Rest,
+    cause: rivet_paging::HostError,
+    code: &rivet_interp::Program,
+    state: &mut State,
+    memory: &mut AddressSpace,
+    host: &mut dyn Host,
+) -> Result<Option<Exit>, HostError> {
     memory.leave_window(cause)?;
     let mut memory = Interpreted(memory);
-    if let Rest::Inside = rest
-        && let Some(exit) = interpreted::rest(code, state, &mut memory, host)?
-    {
-        return Ok(exit);
+    match rest {
+        Rest::Block => interpreted::block(code, state, &mut memory, host),
+        Rest::Inside => interpreted::rest(code, state, &mut memory, host),
     }
-    interpreted::run(code, state, &mut memory, host)
 }
 
 /// Performs a call that found no mappings, and goes on in the interpreter.
@@ -298,6 +369,19 @@ fn resume_call(
     memory: &mut AddressSpace,
     host: &mut dyn Host,
 ) -> Result<Exit, HostError> {
+    match finish_call(unperformed, state, memory, host)? {
+        Some(exit) => Ok(exit),
+        None => interpreted::run(code, state, &mut Interpreted(memory), host),
+    }
+}
+
+/// Performs a call that found no mappings; `None` if the run goes on at `state.pc`.
+fn finish_call(
+    unperformed: Unperformed,
+    state: &mut State,
+    memory: &mut AddressSpace,
+    host: &mut dyn Host,
+) -> Result<Option<Exit>, HostError> {
     let Unperformed {
         call,
         next_pc,
@@ -309,11 +393,11 @@ fn resume_call(
     match perform(host, call, next_pc, regs, gas, memory, &writes)? {
         Serviced::Continue => {
             *pc = next_pc;
-            interpreted::run(code, state, &mut Interpreted(memory), host)
+            Ok(None)
         }
         Serviced::Exit(exit, at) => {
             *pc = at;
-            Ok(exit)
+            Ok(Some(exit))
         }
     }
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod cc;
+mod diff;
 mod dis;
 mod doctor;
 mod failure;
@@ -45,6 +46,7 @@ enum Command {
     Cc(cc::Args),
     Dis(dis::Args),
     Gas(gas::Args),
+    Diff(diff::Args),
     Doctor(doctor::Args),
     Vectors(vectors::Args),
 }
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Cc(args) => cc::cc(&args),
         Command::Dis(args) => dis::dis(&args),
         Command::Gas(args) => gas::gas(&args),
+        Command::Diff(args) => diff::diff(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Vectors(args) => vectors::vectors(args),
     };

@@ -5,7 +5,7 @@ use crate::input::{self, Loaded, RawArgs};
 use crate::number::{self, DumpArg, MapArg};
 use crate::report::Report;
 use crate::{Outcome, symbols};
-use rivet::engine::{Backend, Bare, Config, Engine, Exit, HostError, Machine, Start};
+use rivet::engine::{Backend, Bare, CheckEvery, Config, Engine, Exit, HostError, Machine, Start};
 use rivet::isa::{Gas, GuestAddr, PAGE_SIZE, Reg, Slot};
 use std::fs::File;
 use std::io::{self, Write};
@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Backend: auto, jit, interp or checked
     #[arg(long, value_name = "NAME", default_value = "auto")]
     engine: Backend,
+    /// With --engine checked: compare after every block, not at exits and calls only
+    #[arg(long)]
+    every_block: bool,
     /// Gas to start with, below 2^63
     #[arg(long, value_name = "N", default_value = DEFAULT_GAS, value_parser = number::gas)]
     gas: Gas,
@@ -69,8 +72,15 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
             "--arg may be given six times at most, for a0 to a5",
         ));
     }
+    if args.every_block && args.engine != Backend::Checked {
+        return Err(Failure::message("--every-block needs --engine checked"));
+    }
     let engine = Engine::new(Config {
         backend: args.engine,
+        check_every: match args.every_block {
+            true => CheckEvery::Block,
+            false => CheckEvery::Exit,
+        },
         ..Config::default()
     })?;
     let source = input::read(&args.file, args.raw.then(|| RawArgs { maps: &args.maps }))?;

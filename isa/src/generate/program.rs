@@ -1,0 +1,275 @@
+//! The shape of a valid program: bodies with forward branches, counted loops, functions.
+//!
+//! ```text
+//!  entry: (body, counted loop that may call)*  end
+//!  f0:    save ra; body; call f1…; loop or recursion; restore ra; return
+//! ```
+//!
+//! It ends: jumps back only close loops on counters, a function calls later ones only, or itself
+//! as often as a counter says. Nothing but these instructions writes link, stack and counters.
+
+use super::access::Spread;
+use super::writer::{Label, Size, Writer};
+use super::{AMPLE_GAS, Run, STACK};
+use crate::arbitrary::Random;
+use crate::{Inst, Op, Reg, SLOTS};
+use alloc::vec::Vec;
+
+const BRANCHES: [Op; 6] = [Op::Beq, Op::Bne, Op::Blt, Op::Bge, Op::Bltu, Op::Bgeu];
+const SETS: [Op; 4] = [Op::Slt, Op::Sltu, Op::Slti, Op::Sltiu];
+
+/// Pages that the stores of a program with few of them go to: often the stack's.
+const NEAR: [u64; 6] = [
+    STACK_PAGE,
+    STACK_PAGE,
+    STACK_PAGE,
+    0x1001_1000,
+    0x1000_2000,
+    0x2000_0000,
+];
+const STACK_PAGE: u64 = STACK & !0xFFF;
+
+/// Bytes of a function's frame; the link is in the last eight, the rest is free for any use.
+const FRAME: i32 = 144;
+
+/// A program being written.
+pub(super) struct Author {
+    pub(super) random: Random,
+    pub(super) writer: Writer,
+    /// Registers that ordinary instructions leave alone: link, stack, two counters.
+    pub(super) kept: [Reg; 4],
+    /// Registers used more often than others.
+    pub(super) few: [Reg; 4],
+    pub(super) spread: Spread,
+    /// Once in so many programs functions lie far from each other, and ten times as often the
+    /// first block crosses a page.
+    far: u64,
+}
+
+impl Author {
+    /// Writes behind `code`; padding once in `far` programs.
+    pub(super) fn new(code: Vec<u8>, mut random: Random, far: u64) -> Self {
+        // Not among a0 to a5, which host calls change.
+        let counters = [random.pick(&[3, 5, 8, 9]), random.pick(&[4, 6, 7])];
+        let counters = counters.map(Reg::from_bits);
+        let few = [0; 4].map(|_| random.reg());
+        let spread = if random.once_in(12) {
+            Spread::Wide
+        } else {
+            Spread::Near(random.pick(&NEAR))
+        };
+        Self {
+            random,
+            writer: Writer::new(code),
+            kept: [Reg::RA, Reg::SP, counters[0], counters[1]],
+            few,
+            spread,
+            far,
+        }
+    }
+
+    /// The code, everything filled in.
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.writer.finish()
+    }
+
+    /// One whole program and how to start it.
+    pub(super) fn program(&mut self) -> Run {
+        if self.random.once_in(self.far.div_ceil(10)) {
+            let left = 0x1000 - self.writer.at() % 0x1000;
+            let pad = (left / 2).saturating_sub(self.random.below(8) as usize);
+            self.writer.gap(pad.min(512));
+        }
+        // A gap would run into the program, so it is entered behind a terminator.
+        self.fallthrough();
+        let entry = self.writer.at() as u64;
+        self.whole();
+        let mut slots = [0; SLOTS];
+        for slot in &mut slots {
+            *slot = self.random.value();
+        }
+        let dirty = self.random.pick(&[0, 0xFFFF_FFFF, 0x8000_0001]) << 32;
+        slots[1] = dirty | STACK;
+        Run {
+            entry,
+            slots,
+            gas: AMPLE_GAS,
+        }
+    }
+
+    fn fallthrough(&mut self) {
+        self.op(Op::Fallthrough, Reg::ZERO, Reg::ZERO, Reg::ZERO, 0);
+    }
+
+    /// A place that jumps can reach; once in a while one that they cannot.
+    fn place(&mut self, label: Label) {
+        if !self.random.once_in(300) {
+            self.fallthrough();
+        }
+        self.writer.bind(label);
+    }
+
+    fn to(&mut self, op: Op, regs: [Reg; 3], label: Label) {
+        let size = self.random.pick(&[Size::Word, Size::Least]);
+        let [rd, rs1, rs2] = regs;
+        self.writer
+            .to(Inst::from_parts(op, rd, rs1, rs2, 0), size, label);
+    }
+
+    fn whole(&mut self) {
+        let functions: Vec<Label> = (0..self.random.below(4))
+            .map(|_| self.writer.label())
+            .collect();
+        for _ in 0..1 + self.random.below(3) {
+            self.body();
+            let callee = (!functions.is_empty()).then(|| self.random.pick(&functions));
+            let counter = self.kept[2];
+            self.counted(counter, |this| {
+                this.straight();
+                if let Some(callee) = callee {
+                    this.call(callee);
+                }
+                this.straight();
+            });
+        }
+        let last = self
+            .random
+            .pick(&[Op::Ecalli, Op::Ecalli, Op::Ecalli, Op::Trap]);
+        self.op(last, Reg::ZERO, Reg::ZERO, Reg::ZERO, 0);
+        let wide = self.random.once_in(self.far);
+        for (i, label) in functions.iter().enumerate() {
+            if wide {
+                let count = self.random.pick(&[100, 3000, 30_000, 33_000]);
+                self.writer.gap(count);
+            }
+            self.function(*label, &functions[i + 1..]);
+        }
+    }
+
+    fn branch(&mut self, label: Label) {
+        let op = self.random.pick(&BRANCHES);
+        let (mut a, mut b) = (self.source(), self.source());
+        match self.random.below(4) {
+            0 => {
+                let set = self.random.pick(&SETS);
+                let rd = self.target();
+                let imm = self.random.immediate(set.format());
+                self.op(set, rd, a, b, imm);
+                (a, b) = (rd, Reg::ZERO);
+            }
+            1 => b = Reg::ZERO,
+            _ => {}
+        }
+        self.to(op, [Reg::ZERO, a, b], label);
+    }
+
+    /// Straight code with forward branches over parts of it.
+    fn body(&mut self) {
+        for _ in 0..1 + self.random.below(3) {
+            self.straight();
+            let over = self.writer.label();
+            if self.random.once_in(8) {
+                self.jump(over);
+            } else {
+                self.branch(over);
+            }
+            self.straight();
+            self.place(over);
+            if self.random.once_in(12) {
+                self.return_to_next();
+            }
+        }
+    }
+
+    /// A jump ahead that may leave a link anywhere.
+    fn jump(&mut self, label: Label) {
+        let any = self.target();
+        let link = self.random.pick(&[Reg::ZERO, Reg::ZERO, any]);
+        if self.random.once_in(3) {
+            let via = self.pointer(Reg::ZERO);
+            let jump = Inst::from_parts(Op::Jalr, link, via, Reg::ZERO, 0);
+            self.writer.far(via, jump, label);
+        } else {
+            self.to(Op::Jal, [link, Reg::ZERO, Reg::ZERO], label);
+        }
+    }
+
+    /// A return that nothing called for, to the code behind it.
+    fn return_to_next(&mut self) {
+        let next = self.writer.label();
+        let add = Inst::from_parts(Op::Addi, Reg::RA, Reg::RA, Reg::ZERO, 0);
+        self.writer.far(Reg::RA, add, next);
+        self.op(Op::Jalr, Reg::ZERO, Reg::RA, Reg::ZERO, 0);
+        self.writer.bind(next);
+    }
+
+    fn call(&mut self, label: Label) {
+        let link = Reg::RA;
+        match self.random.below(4) {
+            0 | 1 => self.to(Op::Jal, [link, Reg::ZERO, Reg::ZERO], label),
+            2 => {
+                let any = self.pointer(Reg::ZERO);
+                let via = self.random.pick(&[Reg::RA, Reg::RA, any]);
+                let jump = Inst::from_parts(Op::Jalr, link, via, Reg::ZERO, 0);
+                self.writer.far(via, jump, label);
+            }
+            _ => {
+                let via = self.pointer(Reg::ZERO);
+                let add = Inst::from_parts(Op::Addi, via, via, Reg::ZERO, 0);
+                self.writer.far(via, add, label);
+                // Bit 0 of the target is dropped; two bytes further there is rarely a start.
+                let imm = if self.random.once_in(40) { 2 } else { 0 };
+                let imm = self.random.pick(&[0, imm, imm + 1]);
+                self.op(Op::Jalr, link, via, Reg::ZERO, imm);
+            }
+        }
+    }
+
+    fn counted(&mut self, counter: Reg, inner: impl FnOnce(&mut Self)) {
+        let times = 1 + self.random.below(6) as i32;
+        self.op(Op::Addi, counter, Reg::ZERO, Reg::ZERO, times);
+        let again = self.writer.label();
+        self.place(again);
+        inner(self);
+        self.op(Op::Addi, counter, counter, Reg::ZERO, -1);
+        self.to(Op::Bne, [Reg::ZERO, counter, Reg::ZERO], again);
+    }
+
+    fn function(&mut self, label: Label, rest: &[Label]) {
+        self.place(label);
+        self.op(Op::Addi, Reg::SP, Reg::SP, Reg::ZERO, -FRAME);
+        self.op(Op::Sd, Reg::ZERO, Reg::SP, Reg::RA, FRAME - 8);
+        self.body();
+        if !rest.is_empty() && !self.random.once_in(3) {
+            let callee = self.random.pick(rest);
+            self.call(callee);
+        }
+        if self.random.once_in(2) {
+            let counter = self.kept[3];
+            self.counted(counter, Self::straight);
+        } else if self.random.once_in(3) {
+            self.recursion(label);
+        }
+        let back = self.random.pick(&[Reg::RA, Reg::RA, Reg::RA, Reg::T0]);
+        let back = if self.kept[2..].contains(&back) {
+            Reg::RA
+        } else {
+            back
+        };
+        self.op(Op::Ld, back, Reg::SP, Reg::ZERO, FRAME - 8);
+        self.op(Op::Addi, Reg::SP, Reg::SP, Reg::ZERO, FRAME);
+        self.op(Op::Jalr, Reg::ZERO, back, Reg::ZERO, 0);
+    }
+
+    /// Calls the function again until the second counter is used up.
+    fn recursion(&mut self, label: Label) {
+        let (counter, out) = (self.kept[3], self.writer.label());
+        let deep = if self.random.once_in(30) { 255 } else { 7 };
+        let depth = self.random.pick(&[3, 7, deep]);
+        self.op(Op::Andi, counter, counter, Reg::ZERO, depth);
+        self.to(Op::Beq, [Reg::ZERO, counter, Reg::ZERO], out);
+        self.op(Op::Addi, counter, counter, Reg::ZERO, -1);
+        self.call(label);
+        self.place(out);
+    }
+}

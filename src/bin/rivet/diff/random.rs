@@ -1,0 +1,138 @@
+//! Many random programs on two engines, with progress and findings while it runs.
+
+use super::{Args, contender};
+use crate::Outcome;
+use crate::failure::Failure;
+use rivet::engine::diff::{Calls, Finding, Kind, Plan, Totals, Volume, Watch};
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Gas that a run gets once more when it runs out.
+const REFILL: u64 = 3000;
+
+/// How often progress is shown on a terminal, and elsewhere.
+const ON_TERMINAL: Duration = Duration::from_millis(500);
+const IN_A_LOG: Duration = Duration::from_secs(10);
+
+pub(super) fn compare(args: &Args, count: u64) -> Result<Outcome, Failure> {
+    let volume = volume(args, count);
+    let a = contender(args.a, Calls::Script)?;
+    let b = contender(args.b, Calls::Script)?;
+    let watch = Watch::default();
+    let failure = Mutex::new(None);
+    let report = |finding: Finding| {
+        if let Err(error) = keep(&args.findings, &finding) {
+            watch.stop.store(true, Ordering::Relaxed);
+            *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
+    };
+    let begin = Instant::now();
+    let totals = thread::scope(|scope| {
+        let (done, finished) = channel::<()>();
+        scope.spawn(|| show_progress(&watch, count, begin, finished));
+        let totals = volume.compare([&a, &b], &watch, &report);
+        drop(done);
+        totals
+    })?;
+    if let Some(failure) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(failure);
+    }
+    summarise(args, &volume, totals, begin.elapsed());
+    Ok(match totals.found {
+        0 => Outcome::Done,
+        _ => Outcome::GuestFailed,
+    })
+}
+
+fn volume(args: &Args, runs: u64) -> Volume {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let bundle = args.bundle.clamp(1, 4096);
+    Volume {
+        kind: if args.hostile {
+            Kind::Hostile
+        } else {
+            Kind::Valid { bundle }
+        },
+        seed: args.seed,
+        runs,
+        threads: args.threads.unwrap_or(cores).clamp(1, 256),
+        plan: Plan {
+            every: args.every(),
+            refills: vec![REFILL],
+            ..Plan::default()
+        },
+    }
+}
+
+/// Shows on standard error how far the work is, until the other end of `finished` is dropped.
+fn show_progress(watch: &Watch, count: u64, begin: Instant, finished: Receiver<()>) {
+    let terminal = io::stderr().is_terminal();
+    let pause = if terminal { ON_TERMINAL } else { IN_A_LOG };
+    while finished.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+        let runs = watch.runs.load(Ordering::Relaxed);
+        let found = watch.found.load(Ordering::Relaxed);
+        let rate = runs as f64 / begin.elapsed().as_secs_f64();
+        let line = format!("{runs} of {count} runs, {rate:.0} per second, {found} differences");
+        if terminal {
+            eprint!("\r{line}   ");
+        } else {
+            eprintln!("{line}");
+        }
+    }
+    if terminal {
+        eprint!("\r{:70}\r", "");
+    }
+}
+
+/// Writes a finding to the folder: what differs, and the code and start it takes to see it.
+fn keep(folder: &Path, finding: &Finding) -> Result<(), Failure> {
+    let (seed, run) = (finding.seed, finding.run);
+    let path = folder.join(format!("seed-{seed}-run-{run}.txt"));
+    let mut text = format!("seed {seed} run {run}\n{}\n\n", finding.difference);
+    let start = &finding.case.runs[0];
+    let _ = writeln!(text, "entry {:#x}\ngas {}", start.entry, start.gas);
+    for (slot, value) in start.slots.iter().enumerate() {
+        let _ = writeln!(text, "slot {slot} {value:#x}");
+    }
+    let hex = finding.case.code.iter().map(|byte| format!("{byte:02x}"));
+    let _ = writeln!(text, "code {}", hex.collect::<String>());
+    eprintln!("difference: seed {seed} run {run}: {}", finding.difference);
+    std::fs::create_dir_all(folder).map_err(|e| Failure::file("create", folder, e))?;
+    std::fs::write(&path, text).map_err(|e| Failure::file("write", &path, e))
+}
+
+fn summarise(args: &Args, volume: &Volume, totals: Totals, took: Duration) {
+    let Totals {
+        runs,
+        blocks,
+        found,
+    } = totals;
+    let seconds = took.as_secs_f64();
+    let rate = runs as f64 / seconds;
+    let threads = volume.threads;
+    let per_thread = rate / threads as f64;
+    if args.json {
+        let object = serde_json::json!({
+            "runs": runs,
+            "blocks": blocks,
+            "differences": found,
+            "seconds": seconds,
+            "runs_per_second": rate,
+            "runs_per_second_per_thread": per_thread,
+            "threads": threads,
+            "seed": volume.seed,
+        });
+        println!("{object}");
+    } else {
+        println!(
+            "{runs} runs in {seconds:.1} s on {threads} threads, {rate:.0} per second \
+             ({per_thread:.0} per thread), {blocks} blocks compared, {found} differences"
+        );
+    }
+}

@@ -1,0 +1,33 @@
+//! `rivet diff` as a command: what it prints, what it leaves behind, how it exits.
+#![cfg(all(target_arch = "x86_64", target_os = "linux"))]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use support::{json, rivet, stderr};
+
+#[test]
+fn random_programs_are_counted_and_agree() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let findings = folder.path().join("findings");
+    let findings_arg = findings.to_str().expect("UTF-8");
+    for more in [&[][..], &["--every-block"], &["--hostile"]] {
+        let mut args = vec![
+            "diff",
+            "--random",
+            "600",
+            "--json",
+            "--findings",
+            findings_arg,
+        ];
+        args.extend(more);
+        let output = rivet(&args);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let object = json(&output);
+        assert_eq!(object["differences"], 0);
+        assert!(object["runs"].as_u64().is_some_and(|runs| runs >= 600));
+        let compared = object["blocks"].as_u64().expect("a number") > 0;
+        assert_eq!(compared, more.contains(&"--every-block"));
+    }
+    assert!(!findings.exists(), "nothing was found, nothing is written");
+}
