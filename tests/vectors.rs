@@ -298,6 +298,15 @@ fn a_recorded_vector_holds_and_says_that_an_engine_made_it() {
 }
 
 #[test]
+fn there_are_at_least_five_thousand_vectors() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance-vectors");
+    let files = collect(&folder).expect("there are files");
+    let count = |path| read(path).expect("well formed").vectors.len();
+    let total: usize = files.iter().map(|path| count(path)).sum();
+    assert!(total >= 5_000, "{total} in {} files", files.len());
+}
+
+#[test]
 fn folders_are_searched_and_a_folder_without_vectors_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let error = collect(folder.path()).expect_err("it is empty").to_string();
