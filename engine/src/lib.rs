@@ -55,7 +55,7 @@ pub use error::{EngineError, HostError, LoadError, StartError};
 pub use hash::MemoryHash;
 pub use identity::CostModelId;
 pub use machine::Machine;
-pub use native::{Translation, Unavailable, first_write_tracking, native_available};
+pub use native::{NativeCode, Translation, Unavailable, first_write_tracking, native_available};
 pub use program::{BlockInfo, Program, Raw, Start};
 pub use rivet_interp::State;
 pub use rivet_isa::{Exit, Payment};

@@ -7,7 +7,7 @@ use crate::error::{LoadError, StartError};
 use crate::identity::{CostModelId, Identity};
 use crate::machine::{Machine, Reach, Store};
 use crate::memory::sparse;
-use crate::native::{NativeProgram, Translation};
+use crate::native::{NativeCode, NativeProgram, Translation};
 
 use rivet_image::{Data, EndpointDef, Image, ImageError, Key, Region, RegionKind};
 use rivet_interp::{SparseMemory, State};
@@ -305,6 +305,20 @@ impl Program {
     /// Identity of the cost parameters it is charged by.
     pub fn cost_model(&self) -> CostModelId {
         self.0.identity.cost_model
+    }
+
+    /// Translates the block at `pc` ahead of its first use, with its neighbourhood of 64 KiB; `false`
+    /// where it stays with the interpreter, or no block starts.
+    pub fn translate(&self, pc: Pc) -> bool {
+        let native = self.0.native();
+        native.is_some_and(|native| native.translate(pc))
+    }
+
+    /// Copies of the native code there is so far, for tools; none where machines are interpreted.
+    pub fn translated(&self) -> Vec<NativeCode> {
+        self.0
+            .native()
+            .map_or_else(Vec::new, NativeProgram::translated)
     }
 
     /// The endpoints of the image this program was loaded from.

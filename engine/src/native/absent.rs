@@ -1,12 +1,12 @@
 //! Stands in for the recompiler on targets that have none.
 
-use super::{Translation, Unavailable, WithoutWindow};
+use super::{NativeCode, Translation, Unavailable, WithoutWindow};
 use crate::call::Host;
 use crate::config::{Config, Limits};
 use crate::error::{HostError, LoadError};
 use rivet_image::Region;
 use rivet_interp::State;
-use rivet_isa::Exit;
+use rivet_isa::{Exit, Pc};
 use rivet_paging::AddressSpace;
 use std::convert::Infallible;
 
@@ -42,6 +42,14 @@ impl NativeProgram {
     }
 
     pub(crate) fn translation(&self) -> Translation {
+        match self.0 {}
+    }
+
+    pub(crate) fn translate(&self, _: Pc) -> bool {
+        match self.0 {}
+    }
+
+    pub(crate) fn translated(&self) -> Vec<NativeCode> {
         match self.0 {}
     }
 }

@@ -12,6 +12,7 @@ pub(crate) use absent::{Native, NativeProgram, run, step};
 #[cfg(has_jit)]
 pub(crate) use present::{Native, NativeProgram, run, step};
 
+use rivet_isa::Pc;
 use rivet_paging::Tracker;
 
 /// What translation has done for a program so far.
@@ -34,6 +35,19 @@ pub(crate) enum WithoutWindow {
     Interpret,
     /// It fails: generated code was asked for by name.
     Fail,
+}
+
+/// The native code of one chunk of a program, for tools.
+#[derive(Clone, Debug, Default)]
+pub struct NativeCode {
+    /// Where it lies in memory.
+    pub address: u64,
+    /// A copy of it.
+    pub code: Vec<u8>,
+    /// Its blocks and their offsets in the code, ascending.
+    pub blocks: Vec<(Pc, u32)>,
+    /// Offset behind the last block; what follows are calls of the runtime.
+    pub cold: u32,
 }
 
 /// Why the recompiler cannot run on this machine.

@@ -1,6 +1,6 @@
 //! The recompiler where there is one.
 
-use super::{Translation, Unavailable, WithoutWindow};
+use super::{NativeCode, Translation, Unavailable, WithoutWindow};
 use crate::call::{AccessError, Call, Host};
 use crate::config::{Config, Limits};
 use crate::error::{HostError, LoadError};
@@ -103,6 +103,22 @@ impl NativeProgram {
             refused_chunks: totals.refused_chunks,
             nanoseconds: totals.nanoseconds,
         }
+    }
+
+    /// Translates the chunk with the block at `pc`; `false` if that is left to the interpreter.
+    pub(crate) fn translate(&self, pc: Pc) -> bool {
+        self.program.prepare(pc)
+    }
+
+    /// Everything translated so far.
+    pub(crate) fn translated(&self) -> Vec<NativeCode> {
+        let chunk = |chunk: rivet_jit::NativeChunk| NativeCode {
+            address: chunk.address,
+            code: chunk.code,
+            blocks: chunk.blocks,
+            cold: chunk.cold,
+        };
+        self.program.native().map(chunk).collect()
     }
 }
 

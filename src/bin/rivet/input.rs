@@ -124,6 +124,24 @@ fn sidecar(path: &Path, image: &Image) -> Result<Symbols, Failure> {
     }
 }
 
+/// What is known of a program's source: its address map and debug information, if there are any.
+pub(crate) fn source_map(path: &Path) -> Result<Option<Sidecar>, Failure> {
+    let content = bytes(path)?;
+    if content.starts_with(b"\x7fELF") {
+        let linked = link(&content, &LinkOptions::default()).map_err(|error| {
+            Failure::Rendered(error.diagnostic(&path.to_string_lossy()).to_string())
+        })?;
+        return Ok(Some(linked.sidecar()));
+    }
+    let Ok(image) = Image::decode(&content, &NoImages) else {
+        return Ok(None);
+    };
+    // What is wrong with the sidecar has been said when the symbols were read.
+    let sidecar = std::fs::read(sidecar_path(path)).ok();
+    let sidecar = sidecar.and_then(|content| Sidecar::decode(&content).ok());
+    Ok(sidecar.filter(|sidecar| sidecar.image == image.address()))
+}
+
 fn symbols(symbols: Vec<CodeSymbol>) -> Symbols {
     let symbol = |s: CodeSymbol| Symbol {
         name: s.name,

@@ -9,12 +9,14 @@ mod cc;
 mod diff;
 mod dis;
 mod doctor;
+mod explore;
 mod failure;
 mod gas;
 mod input;
 mod link;
 mod number;
 mod output;
+mod perf_map;
 mod report;
 mod run;
 mod symbols;
@@ -45,6 +47,7 @@ enum Command {
     Link(link::Args),
     Cc(cc::Args),
     Dis(dis::Args),
+    Explore(explore::Args),
     Gas(gas::Args),
     Diff(diff::Args),
     Doctor(doctor::Args),
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Link(args) => link::link(&args),
         Command::Cc(args) => cc::cc(&args),
         Command::Dis(args) => dis::dis(&args),
+        Command::Explore(args) => explore::explore(&args),
         Command::Gas(args) => gas::gas(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Doctor(args) => doctor::doctor(&args),

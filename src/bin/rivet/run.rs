@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::input::{self, Loaded, RawArgs};
 use crate::number::{self, DumpArg, MapArg};
 use crate::report::Report;
-use crate::{Outcome, symbols};
+use crate::{Outcome, perf_map, symbols};
 use rivet::engine::{Backend, Bare, CheckEvery, Config, Engine, Exit, HostError, Machine, Start};
 use rivet::isa::{Gas, GuestAddr, PAGE_SIZE, Reg, Slot};
 use std::fs::File;
@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Print how the run was carried out
     #[arg(long)]
     stats: bool,
+    /// Write /tmp/perf-PID.map after the run, in which `perf report` finds names for native code
+    #[arg(long)]
+    perf_map: bool,
     /// Take FILE as bare code bytes: every slot 0, nothing mapped
     #[arg(long)]
     raw: bool,
@@ -99,6 +102,9 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
         run_ns: running.elapsed().as_nanos(),
         fallback: engine.fallback(),
     };
+    if args.perf_map {
+        perf_map::write(&loaded)?;
+    }
     for request in &args.dumps {
         dump(&machine, request)?;
     }

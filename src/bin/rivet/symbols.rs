@@ -22,6 +22,11 @@ impl Symbols {
         Self(symbols)
     }
 
+    /// All of them.
+    pub(crate) fn all(&self) -> &[Symbol] {
+        &self.0
+    }
+
     /// The symbols that begin exactly at `pc`.
     pub(crate) fn at(&self, pc: Pc) -> impl Iterator<Item = &str> {
         let first = self.0.partition_point(|symbol| symbol.pc < pc.value());
