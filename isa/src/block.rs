@@ -5,7 +5,7 @@
 //! a bit per halfword and the offset where the walk stopped.
 
 use crate::addr::Pc;
-use crate::decode::decode_op;
+use crate::decode::{decode_op, role};
 use alloc::vec::Vec;
 
 /// `STARTS` and `END` of ISA §9.2.
@@ -29,14 +29,19 @@ impl BlockStarts {
     /// Walks the code once. Time and memory are linear in its length (one bit per halfword).
     pub fn scan(code: &[u8]) -> Self {
         let mut bits = alloc::vec![0u64; code.len().div_ceil(128)];
-        let mut at = 0;
-        let mut fresh = true;
+        let (mut at, mut fresh) = (0, 1);
+        while let Some(bytes) = code.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
+            let role = role(u32::from_le_bytes(*bytes));
+            bits[at >> 7] |= (fresh | role.call) << (at >> 1 & 63);
+            fresh = role.ends;
+            at += 2 + 2 * role.whole as usize;
+        }
         while let Some((op, len)) = decode_op(code, at) {
             let flow = op.flow();
-            if fresh || flow.is_call() {
+            if fresh == 1 || flow.is_call() {
                 bits[at >> 7] |= 1 << (at >> 1 & 63);
             }
-            fresh = flow.is_terminator();
+            fresh = u64::from(flow.is_terminator());
             at += len.bytes() as usize;
         }
         Self {

@@ -5,6 +5,7 @@
 //! the RISC-V manual (`s` marks a signed immediate). There are no semantics here: a compressed
 //! instruction behaves and is priced as its expansion, only two bytes long.
 
+use crate::halfword::{HALFWORDS, place};
 use crate::inst::{Inst, Op};
 use crate::pattern::Pattern;
 use crate::reg::Reg;
@@ -231,20 +232,22 @@ impl CompressedForm {
             (self.rs2, inst.rs2()),
         ];
         for (field, reg) in fields {
-            half |= place(field, reg)?;
+            half |= put(field, reg)?;
         }
         let back = (inst.op() == self.op && self.matches(half)).then(|| self.decode(half))?;
         (back == inst).then_some(half as u16)
     }
 
-    #[inline]
-    fn decode(&self, half: u32) -> Inst {
+    const fn decode(&self, half: u32) -> Inst {
         if half & self.absent != 0 {
             return Inst::RESERVED;
         }
         let mut imm = 0u32;
-        for run in &self.imm.runs[..self.imm.count] {
+        let mut i = 0;
+        while i < self.imm.count {
+            let run = self.imm.runs[i];
             imm |= (half >> run.from & ((1 << run.width) - 1)) << run.to;
+            i += 1;
         }
         let imm = match self.imm.sign_width {
             0 => imm as i32,
@@ -272,16 +275,15 @@ const fn excludes(unless: &[(u32, u32); 2], mask: u32, bits: u32) -> bool {
     false
 }
 
-#[inline]
-fn register(field: Field, half: u32) -> Reg {
+const fn register(field: Field, half: u32) -> Reg {
     match field {
-        Field::Fixed(number) => Reg::from_bits(u32::from(number)),
+        Field::Fixed(number) => Reg::from_bits(number as u32),
         Field::Primed(at) => Reg::from_bits(8 + (half >> at & 7)),
         Field::Full(at) => Reg::from_bits(half >> at & 31),
     }
 }
 
-fn place(field: Field, reg: Reg) -> Option<u32> {
+fn put(field: Field, reg: Reg) -> Option<u32> {
     let number = u32::from(reg.number());
     match field {
         Field::Fixed(fixed) => (u32::from(fixed) == number).then_some(0),
@@ -358,40 +360,29 @@ const FORMS: [CompressedForm; 31] = [
     form("c.sdsp", "111 iiiiii bbbbb 10", Op::Sd, "5:3|8:6").rs1(2),
 ];
 
-/// Forms by quadrant and h[15:13]: the range of `SORTED` to try.
-const KEYS: usize = 32;
-
-const fn key(half: u32) -> usize {
-    ((half & 3) << 3 | half >> 13) as usize
-}
-
-struct Index {
-    start: [u8; KEYS + 1],
-    sorted: [u8; FORMS.len()],
-}
-
-static INDEX: Index = {
-    let mut index = Index {
-        start: [0; KEYS + 1],
-        sorted: [0; FORMS.len()],
-    };
-    let mut filled = 0;
-    let mut k = 0;
-    while k < KEYS {
-        index.start[k] = filled as u8;
-        let mut i = 0;
-        while i < FORMS.len() {
-            if key(FORMS[i].pattern.bits) == k {
-                index.sorted[filled] = i as u8;
-                filled += 1;
+/// Writes what every compressed halfword expands to in its place (`halfword.rs`); the rest keeps
+/// its value.
+pub(crate) const fn expand_all(mut out: [Inst; HALFWORDS]) -> [Inst; HALFWORDS] {
+    let mut i = 0;
+    while i < TABLE.len() {
+        let form = &TABLE[i];
+        // All halfwords that have the form's fixed bits, by counting in the others.
+        let free = !form.pattern.mask & 0xFFFF;
+        let mut part = 0;
+        loop {
+            let half = form.pattern.bits | part;
+            if form.matches(half) {
+                out[place(half as u16)] = form.decode(half);
             }
-            i += 1;
+            if part == free {
+                break;
+            }
+            part = part.wrapping_sub(free) & free;
         }
-        k += 1;
+        i += 1;
     }
-    index.start[KEYS] = filled as u8;
-    index
-};
+    out
+}
 
 static TABLE: [CompressedForm; FORMS.len()] = FORMS;
 
@@ -413,32 +404,6 @@ const _: () = {
 /// All compressed forms.
 pub fn compressed_forms() -> &'static [CompressedForm] {
     &TABLE
-}
-
-#[inline]
-fn find(half: u16) -> Option<&'static CompressedForm> {
-    let half = u32::from(half);
-    let k = key(half);
-    let range = usize::from(INDEX.start[k])..usize::from(INDEX.start[k + 1]);
-    INDEX.sorted[range]
-        .iter()
-        .map(|i| &TABLE[usize::from(*i)])
-        .find(|form| form.matches(half))
-}
-
-/// The instruction a halfword expands to.
-#[inline]
-pub(crate) fn expand(half: u16) -> Inst {
-    find(half).map_or(Inst::RESERVED, |form| form.decode(u32::from(half)))
-}
-
-/// The operation of [`expand`] without the operands.
-#[inline]
-pub(crate) fn lookup_op(half: u16) -> Op {
-    match find(half) {
-        Some(form) if u32::from(half) & form.absent == 0 => form.op,
-        _ => Op::Reserved,
-    }
 }
 
 /// The 16-bit encoding of an instruction, if it has one. HINT encodings are never produced, save

@@ -1,13 +1,14 @@
 //! Bytes to instructions (ISA §5, §6, §7). Total: every word and halfword decodes to something,
 //! and nothing allocates or fails.
 //!
-//! A word is looked up in two steps. Opcode and funct3 select a *bucket*; where funct7 decides
-//! further, the bucket points to a table over it. What remains is a chain of at most a few rows,
-//! each tested exactly, so the tables below only need to be complete, not precise.
+//! A halfword is looked up (`halfword.rs`). A word is looked up in two steps: opcode and funct3
+//! select a *bucket*; where funct7 decides further, the bucket has a key for each of its values,
+//! and where bits 24:20 do too, the key has 32 more. A key names the one operation its words can
+//! be, whose [`Shape`] then takes the operands out without a branch.
 
-use crate::compressed;
+use crate::halfword;
 use crate::inst::{Inst, Op, ROWS};
-use crate::reg::Reg;
+use crate::shape::Shape;
 
 /// Length of an instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -58,7 +59,7 @@ pub fn decode(code: &[u8], at: usize) -> Option<Decoded> {
 #[inline]
 pub fn decode_op(code: &[u8], at: usize) -> Option<(Op, Len)> {
     match fetch(code, at)? {
-        Fetched::Half(half) => Some((compressed::lookup_op(half), Len::Two)),
+        Fetched::Half(half) => Some((halfword::expand(half).op(), Len::Two)),
         Fetched::Word(word) => Some((lookup(word), Len::Four)),
     }
 }
@@ -91,31 +92,20 @@ fn fetch(code: &[u8], at: usize) -> Option<Fetched> {
 #[inline]
 pub fn decode_word(word: u32) -> Inst {
     let op = lookup(word);
-    let format = op.format();
-    let field = |has: bool, shift: u32| Reg::from_bits(if has { word >> shift & 15 } else { 0 });
-    Inst::assemble(
-        op,
-        field(format.has_rd(), 7),
-        field(format.has_rs1(), 15),
-        field(format.has_rs2(), 20),
-        format.immediate(word),
-    )
+    Shape::of(op).take(op, word)
 }
 
 /// Decodes a 16-bit halfword. One whose low two bits are `11` is half an instruction and is
 /// reserved.
 #[inline]
 pub fn decode_halfword(half: u16) -> Inst {
-    compressed::expand(half)
+    halfword::expand(half)
 }
-
-const ROW_COUNT: usize = ROWS.len();
-const NONE: u8 = u8::MAX;
-const _: () = assert!(ROW_COUNT < NONE as usize);
 
 /// Buckets by opcode (bits 6:2) and funct3 (bits 14:12).
 const BUCKETS: usize = 256;
 
+#[inline(always)]
 const fn bucket(word: u32) -> usize {
     ((word >> 2 & 31) << 3 | (word >> 12 & 7)) as usize
 }
@@ -124,64 +114,86 @@ const fn bucket(word: u32) -> usize {
 const BUCKET_BITS: u32 = 0x707F;
 /// funct7.
 const FUNCT7_BITS: u32 = 0xFE00_0000;
+/// Where operations with one source have a number instead of rs2.
+const RS2_BITS: u32 = 0x01F0_0000;
 
-/// The rows of one bucket or of one funct7 within it form a chain; `NEXT` continues it.
-struct Tables {
-    /// First row of a bucket's chain, when funct7 does not matter.
-    first: [u8; BUCKETS],
-    /// Index into `by_funct7`, or `NONE`.
-    split: [u8; BUCKETS],
-    by_funct7: [[u8; 128]; SPLITS],
-    next: [u8; ROW_COUNT],
+/// The keys of one bucket: one, or one for each funct7.
+#[derive(Clone, Copy)]
+struct Bucket {
+    first: u16,
+    /// 0 or 127: what counts of funct7.
+    mask: u16,
 }
 
-/// Buckets that are split by funct7: OP and OP-32 in full, and the shift places of OP-IMM and
-/// OP-IMM-32. The build asserts the number.
-const SPLITS: usize = 19;
+/// What is known of a word by its key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Key {
+    /// This operation and no other, if the registers exist.
+    Only(Op),
+    /// Bits 24:20 count as well: the answer is in this row of `unary`.
+    Unary(u8),
+}
 
-/// Whether row `row` can match a word with these bits.
+/// Room for every key, a power of two so that an index is cut to it by a mask.
+const KEYS: usize = 4096;
+/// Keys that bits 24:20 decide further: the places of operations with one source. The build
+/// asserts the number.
+const UNARIES: usize = 5;
+
+struct Tables {
+    buckets: [Bucket; BUCKETS],
+    keys: [Key; KEYS],
+    unary: [[Op; 32]; UNARIES],
+}
+
+static TABLES: Tables = {
+    let mut tables = Tables {
+        buckets: [Bucket { first: 0, mask: 0 }; BUCKETS],
+        keys: [Key::Only(Op::Reserved); KEYS],
+        unary: [[Op::Reserved; 32]; UNARIES],
+    };
+    let (mut used, mut unaries) = (0, 0);
+    let mut index = 0;
+    while index < BUCKETS {
+        let bits = ((index as u32 >> 3) << 2) | ((index as u32 & 7) << 12) | 3;
+        let split = needs_split(bits);
+        let (mask, known) = if split {
+            (127, BUCKET_BITS | FUNCT7_BITS)
+        } else {
+            (0, BUCKET_BITS)
+        };
+        let first = used as u16;
+        tables.buckets[index] = Bucket { first, mask };
+        let mut funct7 = 0;
+        while funct7 <= mask as u32 {
+            let bits = bits | funct7 << 25;
+            tables.keys[used] = match only(bits, known) {
+                Some(op) => Key::Only(op),
+                None => {
+                    unaries += 1;
+                    tables.unary[unaries - 1] = by_rs2(bits);
+                    Key::Unary(unaries as u8 - 1)
+                }
+            };
+            used += 1;
+            funct7 += 1;
+        }
+        index += 1;
+    }
+    assert!(unaries == UNARIES);
+    tables
+};
+
+/// Whether row `row` can match a word of which the `known` bits are `bits`.
 const fn possible(row: usize, bits: u32, known: u32) -> bool {
     let pattern = &ROWS[row].pattern;
     pattern.mask & known & (pattern.bits ^ bits) == 0
 }
 
-static TABLES: Tables = {
-    let mut tables = Tables {
-        first: [NONE; BUCKETS],
-        split: [NONE; BUCKETS],
-        by_funct7: [[NONE; 128]; SPLITS],
-        next: [NONE; ROW_COUNT],
-    };
-    let mut splits = 0;
-    let mut index = 0;
-    while index < BUCKETS {
-        let bits = ((index as u32 >> 3) << 2) | ((index as u32 & 7) << 12) | 3;
-        if needs_split(bits) {
-            tables.split[index] = splits as u8;
-            let mut funct7 = 0;
-            while funct7 < 128 {
-                let known = BUCKET_BITS | FUNCT7_BITS;
-                let (first, next) = chain(tables.next, bits | (funct7 as u32) << 25, known);
-                tables.by_funct7[splits][funct7] = first;
-                tables.next = next;
-                funct7 += 1;
-            }
-            splits += 1;
-        } else {
-            let (first, next) = chain(tables.next, bits, BUCKET_BITS);
-            tables.first[index] = first;
-            tables.next = next;
-        }
-        index += 1;
-    }
-    assert!(splits == SPLITS);
-    tables
-};
-
 /// Whether some row of the bucket fixes a bit of funct7.
 const fn needs_split(bits: u32) -> bool {
     let mut row = 0;
-    while row < ROW_COUNT {
+    while row < ROWS.len() {
         if possible(row, bits, BUCKET_BITS) && ROWS[row].pattern.mask & FUNCT7_BITS != 0 {
             return true;
         }
@@ -190,53 +202,180 @@ const fn needs_split(bits: u32) -> bool {
     false
 }
 
-/// Links all rows that can match into a chain and returns its head. A row met twice must be
-/// followed by the same row, which the table guarantees because rows that share a key agree on
-/// all of funct7 or fill it; the assertion keeps it so.
-const fn chain(mut next: [u8; ROW_COUNT], bits: u32, known: u32) -> (u8, [u8; ROW_COUNT]) {
-    let mut first = NONE;
-    let mut last = NONE;
+/// The one operation of words whose `known` bits are `bits`; `None` if other bits count.
+const fn only(bits: u32, known: u32) -> Option<Op> {
     let mut row = 0;
-    while row < ROW_COUNT {
+    while row < ROWS.len() {
         if possible(row, bits, known) {
-            if last == NONE {
-                first = row as u8;
-            } else {
-                let link = &mut next[last as usize];
-                assert!(*link == NONE || *link == row as u8, "row chains disagree");
-                *link = row as u8;
-            }
-            last = row as u8;
+            // Rows exclude one another, so one that fixes nothing else is the only one.
+            let decided = ROWS[row].pattern.mask & !known == 0;
+            return if decided { Some(ROWS[row].op) } else { None };
         }
         row += 1;
     }
-    (first, next)
+    Some(Op::Reserved)
+}
+
+/// The operations of words with these bits elsewhere, by bits 24:20.
+const fn by_rs2(bits: u32) -> [Op; 32] {
+    let mut out = [Op::Reserved; 32];
+    let mut rs2 = 0;
+    while rs2 < 32 {
+        let known = BUCKET_BITS | FUNCT7_BITS | RS2_BITS;
+        out[rs2] = match only(bits | (rs2 as u32) << 20, known) {
+            Some(op) => op,
+            None => panic!("a row that fixes bits of rd or rs1"),
+        };
+        rs2 += 1;
+    }
+    out
 }
 
 /// The operation of a word, after the register check of ISA §6.2.
 #[inline]
 fn lookup(word: u32) -> Op {
-    if word & 3 != 3 {
-        return Op::Reserved;
-    }
-    let index = bucket(word);
-    let split = TABLES.split[index];
-    let mut row = if split == NONE {
-        TABLES.first[index]
+    if word & 3 == 3 {
+        lookup_whole(word)
     } else {
-        TABLES.by_funct7[split as usize][(word >> 25) as usize]
-    };
-    while row != NONE {
-        let candidate = &ROWS[row as usize];
-        if candidate.pattern.matches(word) {
-            let absent = candidate.format.absent_registers();
-            return if word & absent == 0 {
-                candidate.op
-            } else {
-                Op::Reserved
-            };
-        }
-        row = TABLES.next[row as usize];
+        Op::Reserved
     }
-    Op::Reserved
+}
+
+/// Where a word whose low two bits are `11` has its key. For others the answer means nothing.
+#[inline(always)]
+fn key_index(word: u32) -> usize {
+    let Bucket { first, mask } = TABLES.buckets[bucket(word)];
+    (usize::from(first) + ((word >> 25) as usize & usize::from(mask))) % KEYS
+}
+
+/// [`lookup`] for a word whose low two bits are `11`.
+#[inline(always)]
+fn lookup_whole(word: u32) -> Op {
+    let op = match TABLES.keys[key_index(word)] {
+        Key::Only(op) => op,
+        Key::Unary(row) => TABLES.unary[usize::from(row)][(word >> 20 & 31) as usize],
+    };
+    if word & Shape::of(op).absent == 0 {
+        op
+    } else {
+        Op::Reserved
+    }
+}
+
+/// How a walk for block starts sees a key: the bits that must be zero for a register to exist,
+/// and below them what its operation does.
+static ROLES: [u32; KEYS] = {
+    let mut roles = [0; KEYS];
+    let mut i = 0;
+    while i < KEYS {
+        roles[i] = match TABLES.keys[i] {
+            Key::Only(op) => {
+                let (absent, flow) = (op.row().format.absent_registers(), op.row().flow);
+                assert!(absent & (ENDS | CALL | UNDECIDED) == 0);
+                absent
+                    | if flow.is_terminator() { ENDS } else { 0 }
+                    | if flow.is_call() { CALL } else { 0 }
+            }
+            Key::Unary(_) => UNDECIDED,
+        };
+        i += 1;
+    }
+    roles
+};
+const ENDS: u32 = 1;
+const CALL: u32 = 2;
+const UNDECIDED: u32 = 4;
+
+/// What an instruction does to the division of code into blocks, as numbers that are 0 or 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Role {
+    /// It is a word, not a halfword.
+    pub(crate) whole: u64,
+    /// It ends its block.
+    pub(crate) ends: u64,
+    /// It is a block by itself.
+    pub(crate) call: u64,
+}
+
+/// The role of the instruction that begins with these four bytes. Both readings are looked up and
+/// one is chosen: cheaper than a branch that goes either way.
+#[inline(always)]
+pub(crate) fn role(word: u32) -> Role {
+    let whole = u64::from(word & 3 == 3);
+    let mut role = ROLES[key_index(word)];
+    if role & (whole as u32 * UNDECIDED) != 0 {
+        let flow = lookup_whole(word).flow();
+        role = u32::from(flow.is_terminator());
+    }
+    let flags = ENDS | CALL | UNDECIDED;
+    let absent = u64::from(word & role & !flags != 0);
+    let word_ends = u64::from(role & ENDS) | absent;
+    let word_calls = u64::from(role >> 1 & 1) & (absent ^ 1);
+    let half_ends = halfword::ends(word as u16);
+    Role {
+        whole,
+        ends: (word_ends & whole) | (half_ends & (whole ^ 1)),
+        call: word_calls & whole,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arbitrary::Random;
+    use crate::reg::Reg;
+
+    /// A word read by trying every row, and its operands by the definition of its format.
+    fn by_rows(word: u32) -> Inst {
+        let found = ROWS.iter().find(|row| row.pattern.matches(word));
+        let Some(row) = found.filter(|row| word & row.format.absent_registers() == 0) else {
+            return Inst::RESERVED;
+        };
+        let field = |at: u32| Reg::from_bits(word >> at & 31);
+        let imm = row.format.immediate(word);
+        Inst::from_parts(row.op, field(7), field(15), field(20), imm)
+    }
+
+    #[test]
+    fn words_of_every_key_decode_as_trying_every_row_does_and_play_its_role() {
+        let mut random = Random::new(0x5EED_0001);
+        for key in 0..1u32 << 20 {
+            let (bucket, rest) = (key >> 12, key & 0xFFF);
+            let fixed = (bucket >> 3) << 2 | (bucket & 7) << 12 | rest << 20 | 3;
+            // The fields of rd and rs1: mostly registers that exist, and sometimes not.
+            let mut others = random.bits() as u32 & 0x000F_8F80;
+            if !random.once_in(8) {
+                others &= !(1 << 19 | 1 << 11);
+            }
+            let word = fixed | others;
+            let plain = by_rows(word);
+            assert_eq!(decode_word(word), plain, "{word:#010x}");
+            assert_eq!(lookup(word), plain.op(), "{word:#010x}");
+            let expected = Role {
+                whole: 1,
+                ends: u64::from(plain.flow().is_terminator()),
+                call: u64::from(plain.flow().is_call()),
+            };
+            assert_eq!(role(word), expected, "{word:#010x}");
+        }
+    }
+
+    #[test]
+    fn every_halfword_plays_the_role_of_its_expansion_whatever_follows_it() {
+        for half in (0..=u16::MAX).filter(|half| half & 3 != 3) {
+            let flow = decode_halfword(half).flow();
+            let expected = Role {
+                whole: 0,
+                ends: u64::from(flow.is_terminator()),
+                call: 0,
+            };
+            for follower in [0u32, 0xFFFF, 0x8000, 0x0050] {
+                assert_eq!(
+                    role(u32::from(half) | follower << 16),
+                    expected,
+                    "{half:#06x}"
+                );
+            }
+        }
+    }
 }

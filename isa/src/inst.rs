@@ -200,6 +200,17 @@ static BY_OP: [Row; Op::ALL.len() + 1] = {
     rows
 };
 
+/// The flows of [`BY_OP`] close together: walks ask for nothing else.
+static FLOWS: [Flow; Op::ALL.len() + 1] = {
+    let mut flows = [Flow::Reserved; Op::ALL.len() + 1];
+    let mut i = 0;
+    while i < ROWS.len() {
+        flows[i] = ROWS[i].flow;
+        i += 1;
+    }
+    flows
+};
+
 const _: () = {
     let mut i = 0;
     while i < ROWS.len() {
@@ -221,7 +232,7 @@ const _: () = {
 
 impl Op {
     #[inline]
-    pub(crate) fn row(self) -> &'static Row {
+    pub(crate) const fn row(self) -> &'static Row {
         &BY_OP[self as usize]
     }
 
@@ -233,7 +244,7 @@ impl Op {
     /// Where control goes afterwards.
     #[inline]
     pub fn flow(self) -> Flow {
-        self.row().flow
+        FLOWS[self as usize]
     }
 
     /// Gas class (gas §6).

@@ -40,9 +40,11 @@ mod format;
 pub mod gas;
 #[cfg(feature = "generate")]
 pub mod generate;
+mod halfword;
 mod inst;
 mod pattern;
 pub mod reg;
+mod shape;
 mod table;
 
 pub use addr::{

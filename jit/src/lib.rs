@@ -25,7 +25,6 @@ mod activation;
 mod asm;
 mod chunk;
 mod context;
-mod decode_cache;
 mod gate;
 #[expect(unsafe_code, reason = "door: the GS base of the thread")]
 mod gs;

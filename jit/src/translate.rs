@@ -1,18 +1,17 @@
 //! One chunk of code: decoded once, then emitted block by block.
 //!
-//! The first pass walks the chunk, notes instructions, block starts and the targets of backward
-//! branches; the second prices each block, emits its gate and lowers its instructions. There is
-//! no intermediate representation. A chunk owns the blocks that start in it; its last block may
+//! The first pass walks the chunk, notes and prices its blocks and marks the targets of backward
+//! branches; the second emits each block's gate and lowers its instructions. There is no
+//! intermediate representation. A chunk owns the blocks that start in it; its last block may
 //! run on into the next chunk.
 
-use rivet_isa::gas::{FrameCosts, Pipeline};
+use rivet_isa::gas::{BlockCost, FrameCosts, Pipeline};
 use rivet_isa::{BlockStarts, Flow, Pc, decode};
 
 use dynasmrt::{DynasmApi as _, dynasm};
 
 use crate::chunk::{COLD_CALL, SideTables, Site, SiteKind};
 use crate::context::field;
-use crate::decode_cache::DecodeCache;
 use crate::lower::{Constants, Link, Lower, Lowering, Step, Target, Targets, fuse};
 
 /// log2 of a chunk's bytes of guest code.
@@ -51,51 +50,64 @@ pub(crate) struct Request<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct TooLarge;
 
-/// Marks of a halfword of the chunk; larger values are buffer offsets plus `EMITTED`.
-mod mark {
-    pub(super) const NOTHING: u32 = 0;
-    pub(super) const START: u32 = 1;
-    pub(super) const LOOP_HEAD: u32 = 2;
-    pub(super) const EMITTED: u32 = 4;
+/// A block of the chunk.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    /// Its code offset.
+    pc: u32,
+    /// Offset of its code in the buffer, once it is emitted.
+    offset: u32,
+    /// Its instructions among the steps begin here and end with those of the next block.
+    steps: usize,
+    /// What its gate charges; `None` if it is a call.
+    numbers: Option<BlockCost>,
 }
 
-/// Block starts of the chunk and where their code is.
+/// Which of the chunk's block starts are targets of backward branches: a bit per halfword.
 #[derive(Debug, Default)]
-struct Marks {
+struct LoopHeads {
     first: u32,
-    marks: Vec<u32>,
+    bits: Vec<u64>,
 }
 
-impl Marks {
+impl LoopHeads {
     fn reset(&mut self, first: u32, end: u32) {
         self.first = first;
-        self.marks.clear();
-        self.marks.resize(
-            (end.saturating_sub(first) as usize).div_ceil(2),
-            mark::NOTHING,
-        );
+        self.bits.clear();
+        let halves = (end.saturating_sub(first) as usize).div_ceil(2);
+        self.bits.resize(halves.div_ceil(64), 0);
     }
 
-    fn at(&self, pc: u32) -> u32 {
-        let index = pc.checked_sub(self.first).map(|offset| offset as usize / 2);
-        index
-            .and_then(|index| self.marks.get(index))
-            .copied()
-            .unwrap_or(mark::NOTHING)
-    }
-
-    fn set(&mut self, pc: u32, mark: u32) {
-        if let Some(place) = self.marks.get_mut((pc - self.first) as usize / 2) {
-            *place = mark;
+    /// Notes a target, which may lie anywhere.
+    fn note(&mut self, target: i64) {
+        let Some(half) = usize::try_from(target - i64::from(self.first))
+            .ok()
+            .map(|at| at / 2)
+        else {
+            return;
+        };
+        if let Some(bits) = self.bits.get_mut(half / 64) {
+            *bits |= 1 << (half % 64);
         }
+    }
+
+    fn contains(&self, pc: u32) -> bool {
+        let half = (pc - self.first) as usize / 2;
+        self.bits
+            .get(half / 64)
+            .is_some_and(|bits| bits >> (half % 64) & 1 == 1)
     }
 }
 
 /// Where jumps of the chunk may go.
 struct Map<'a> {
     request: &'a Request<'a>,
-    marks: &'a Marks,
+    /// Buffer offsets of the blocks emitted so far, by halfword of the chunk.
+    offsets: &'a [u32],
+    first: u32,
     end: u32,
+    /// The block that is being emitted.
+    current: u32,
 }
 
 impl Targets for Map<'_> {
@@ -103,20 +115,17 @@ impl Targets for Map<'_> {
         let Ok(pc) = u32::try_from(target) else {
             return Target::Nowhere;
         };
-        if pc % 2 != 0 {
-            return Target::Nowhere;
-        }
-        if (self.marks.first..self.end).contains(&pc) {
-            return match self.marks.at(pc) {
-                mark::NOTHING => Target::Nowhere,
-                mark::START | mark::LOOP_HEAD => Target::Ahead,
-                emitted => Target::Behind(emitted - mark::EMITTED),
-            };
-        }
         if !self.request.starts.contains(Pc::new(u64::from(pc))) {
             return Target::Nowhere;
         }
-        (self.request.native)(pc).map_or(Target::Table, Target::Native)
+        if !(self.first..self.end).contains(&pc) {
+            return (self.request.native)(pc).map_or(Target::Table, Target::Native);
+        }
+        // All starts of the chunk are its blocks, emitted in ascending order.
+        if pc > self.current {
+            return Target::Ahead;
+        }
+        Target::Behind(self.offsets[(pc - self.first) as usize / 2])
     }
 }
 
@@ -124,49 +133,25 @@ impl Targets for Map<'_> {
 #[derive(Debug)]
 pub(crate) struct Translator {
     steps: Vec<Step>,
-    marks: Marks,
+    blocks: Vec<Block>,
+    heads: LoopHeads,
+    /// Buffer offsets of emitted blocks, by halfword of the chunk; what others hold is left over.
+    offsets: Vec<u32>,
     lowering: Lowering,
-    /// Blocks of the chunk: code offset and buffer offset.
-    entries: Vec<(u32, u32)>,
     sites: Vec<Site>,
-    cache: DecodeCache,
 }
 
 impl Default for Translator {
     fn default() -> Self {
-        let lowering = Lowering::new();
-        let (steps, marks) = (Vec::new(), Marks::default());
         Self {
-            steps,
-            marks,
-            lowering,
-            entries: Vec::new(),
+            steps: Vec::new(),
+            blocks: Vec::new(),
+            heads: LoopHeads::default(),
+            offsets: Vec::new(),
+            lowering: Lowering::new(),
             sites: Vec::new(),
-            cache: DecodeCache::default(),
         }
     }
-}
-
-/// The complete instruction at `at`, if there is one (ISA §5).
-#[inline(always)]
-fn fetch(code: &[u8], at: u32, cache: &mut DecodeCache) -> Option<Step> {
-    let half = code
-        .get(at as usize..)?
-        .first_chunk::<2>()
-        .map(|b| u16::from_le_bytes(*b))?;
-    if half & 3 != 3 {
-        return Some(Step {
-            inst: cache.expand(half),
-            pc: at,
-            len: 2,
-        });
-    }
-    let decoded = decode(code, at as usize)?;
-    Some(Step {
-        inst: decoded.inst,
-        pc: at,
-        len: decoded.len.bytes() as u8,
-    })
 }
 
 /// How the walk of a chunk ended.
@@ -182,87 +167,108 @@ enum Stop {
 impl Translator {
     /// Translates a chunk. The result stays in the translator until the next call.
     pub(crate) fn translate(&mut self, request: &Request<'_>) -> Result<(), TooLarge> {
-        self.entries.clear();
+        self.blocks.clear();
+        self.steps.clear();
         self.sites.clear();
         self.lowering.reset(request.constants);
         let first = request.chunk << CHUNK_SHIFT;
         let end = first
             .saturating_add(CHUNK_BYTES)
             .min(request.code.len() as u32);
-        self.marks.reset(first, end);
+        self.heads.reset(first, end);
+        let halves = (end.saturating_sub(first) as usize).div_ceil(2);
+        self.offsets.resize(halves.max(self.offsets.len()), 0);
         let stop = self.walk(request, first, end);
         self.emit_blocks(request, end)?;
         self.emit_tail(request, end, &stop)?;
-        self.emit_cold(request, end)
+        self.emit_cold(request)
     }
 
-    /// First pass: instructions, starts and loop heads.
+    /// First pass: instructions, blocks with their prices, and loop heads.
     fn walk(&mut self, request: &Request<'_>, first: u32, end: u32) -> Stop {
-        self.steps.clear();
+        let walk_end = request.starts.end().value() as u32;
         let start = request.starts.from(Pc::new(u64::from(first))).next();
         let Some(start) = start.and_then(|pc| u32::try_from(pc.value()).ok()) else {
-            return Stop::End(request.starts.end().value() as u32);
+            return Stop::End(walk_end);
         };
-        let (mut at, mut block, mut fresh) = (start, start, true);
-        let mut block_step = 0;
-        while let Some(step) = fetch(request.code, at, &mut self.cache) {
-            let flow = step.inst.flow();
-            if fresh || flow.is_call() {
-                if at >= end {
-                    return Stop::Start(at);
-                }
-                self.marks.set(at, mark::START);
-                (block, block_step) = (at, self.steps.len());
-            } else if at - block > MAX_BLOCK_BYTES {
-                self.steps.truncate(block_step);
-                return Stop::TooLong(block);
+        let mut pc = start;
+        while pc < end {
+            let steps = self.steps.len();
+            let Some((next, pipeline)) = self.walk_block(request, pc, walk_end) else {
+                self.steps.truncate(steps);
+                return Stop::TooLong(pc);
+            };
+            let last = self.steps[self.steps.len() - 1];
+            let flow = last.inst.flow();
+            if matches!(flow, Flow::Branch | Flow::Jump) && last.inst.imm() <= 0 {
+                self.heads
+                    .note(i64::from(last.pc) + i64::from(last.inst.imm()));
             }
-            if matches!(flow, Flow::Branch | Flow::Jump) && step.inst.imm() <= 0 {
-                self.mark_loop_head(i64::from(at) + i64::from(step.inst.imm()));
+            self.blocks.push(Block {
+                pc,
+                offset: 0,
+                steps,
+                numbers: (!flow.is_call()).then(|| pipeline.finish()),
+            });
+            if next == walk_end {
+                return Stop::End(walk_end);
             }
-            self.steps.push(step);
-            fresh = flow.is_terminator();
-            at = step.next_pc();
+            pc = next;
         }
-        Stop::End(at)
+        Stop::Start(pc)
     }
 
-    fn mark_loop_head(&mut self, target: i64) {
-        if let Ok(pc) = u32::try_from(target)
-            && pc % 2 == 0
-            && self.marks.at(pc) == mark::START
-        {
-            self.marks.set(pc, mark::LOOP_HEAD);
+    /// Walks the block at `pc` and prices it; says where the next one starts or the walk ends.
+    /// `None` if it is too long.
+    #[inline(always)]
+    fn walk_block(
+        &mut self,
+        request: &Request<'_>,
+        pc: u32,
+        walk_end: u32,
+    ) -> Option<(u32, Pipeline)> {
+        let mut pipeline = Pipeline::new(request.costs);
+        let mut at = pc;
+        loop {
+            let decoded = decode(request.code, at as usize)
+                .expect("invariant: the starts are those of the code, so its walk gets here");
+            pipeline.push(decoded.inst);
+            let len = decoded.len.bytes() as u8;
+            self.steps.push(Step {
+                inst: decoded.inst,
+                pc: at,
+                len,
+            });
+            at += u32::from(len);
+            if at == walk_end || request.starts.contains(Pc::new(u64::from(at))) {
+                return Some((at, pipeline));
+            }
+            if at - pc > MAX_BLOCK_BYTES {
+                return None;
+            }
         }
     }
 
     /// Second pass.
     fn emit_blocks(&mut self, request: &Request<'_>, end: u32) -> Result<(), TooLarge> {
-        let mut at = 0;
-        while at < self.steps.len() {
-            let mut pipeline = Pipeline::new(request.costs);
-            let mut next = at;
-            loop {
-                pipeline.push(self.steps[next].inst);
-                next += 1;
-                let ended = self
-                    .steps
-                    .get(next)
-                    .is_none_or(|step| self.marks.at(step.pc) != mark::NOTHING && step.pc < end);
-                if ended {
-                    break;
-                }
-            }
-            self.open_block(self.steps[at].pc, request.limit)?;
-            if !self.steps[at].inst.flow().is_call() {
-                self.lowering.gate(self.steps[at].pc, pipeline.finish());
+        for index in 0..self.blocks.len() {
+            let Block {
+                pc, steps, numbers, ..
+            } = self.blocks[index];
+            self.blocks[index].offset = self.open_block(pc, request.limit)?;
+            if let Some(numbers) = numbers {
+                self.lowering.gate(pc, numbers);
             }
             let map = Map {
                 request,
-                marks: &self.marks,
+                offsets: &self.offsets,
+                first: self.heads.first,
                 end,
+                current: pc,
             };
-            let mut block = &self.steps[at..next];
+            let next = self.blocks.get(index + 1);
+            let next = next.map_or(self.steps.len(), |block| block.steps);
+            let mut block = &self.steps[steps..next];
             while let [step, ..] = block {
                 if !self.lowering.asm.code.reserve(request.limit) {
                     return Err(TooLarge);
@@ -273,33 +279,38 @@ impl Translator {
                 }
                 block = &block[fused.max(1)..];
             }
-            at = next;
         }
         Ok(())
     }
 
-    /// Places the head of the block at `pc` here.
-    fn open_block(&mut self, pc: u32, limit: usize) -> Result<(), TooLarge> {
+    /// Places the head of the block at `pc` here, and says where that is.
+    fn open_block(&mut self, pc: u32, limit: usize) -> Result<u32, TooLarge> {
         let asm = &mut self.lowering.asm;
         if !asm.code.reserve(limit) {
             return Err(TooLarge);
         }
-        if self.marks.at(pc) == mark::LOOP_HEAD {
+        if self.heads.contains(pc) {
             let offset = asm.code.len();
             asm.pad(offset.next_multiple_of(LOOP_ALIGNMENT) - offset);
         }
         let offset = asm.code.len() as u32;
-        self.marks.set(pc, mark::EMITTED + offset);
-        self.entries.push((pc, offset));
-        Ok(())
+        self.offsets[(pc - self.heads.first) as usize / 2] = offset;
+        Ok(offset)
     }
 
     /// What follows the last block.
     fn emit_tail(&mut self, request: &Request<'_>, end: u32, stop: &Stop) -> Result<(), TooLarge> {
         if let Stop::TooLong(block) = stop {
-            self.open_block(*block, request.limit)?;
+            let (pc, steps) = (*block, self.steps.len());
+            let offset = self.open_block(pc, request.limit)?;
+            self.blocks.push(Block {
+                pc,
+                offset,
+                steps,
+                numbers: None,
+            });
             self.lowering
-                .jump_cold(Site::plain(SiteKind::Interpret, *block));
+                .jump_cold(Site::plain(SiteKind::Interpret, pc));
             return Ok(());
         }
         let Some(last) = self.steps.last() else {
@@ -316,8 +327,10 @@ impl Translator {
             Stop::Start(pc) => {
                 let map = Map {
                     request,
-                    marks: &self.marks,
+                    offsets: &self.offsets,
+                    first: self.heads.first,
                     end,
+                    current: last.pc,
                 };
                 Lower::new(&mut self.lowering, &map).jump_to(i64::from(*pc));
             }
@@ -327,10 +340,11 @@ impl Translator {
     }
 
     /// Far jumps, the thunk and the cold calls; then everything inside the chunk is bound.
-    fn emit_cold(&mut self, request: &Request<'_>, end: u32) -> Result<(), TooLarge> {
+    fn emit_cold(&mut self, request: &Request<'_>) -> Result<(), TooLarge> {
         let Self {
             lowering,
-            marks,
+            offsets,
+            heads,
             sites,
             ..
         } = self;
@@ -372,11 +386,8 @@ impl Translator {
             sites.push(to);
         }
         for Link { hole, to } in lowering.ahead.drain(..) {
-            debug_assert!(
-                to < end && marks.at(to) >= mark::EMITTED,
-                "starts are all emitted"
-            );
-            lowering.asm.bind_to(hole, marks.at(to) - mark::EMITTED);
+            let offset = offsets[(to - heads.first) as usize / 2];
+            lowering.asm.bind_to(hole, offset);
         }
         Ok(())
     }
@@ -396,18 +407,19 @@ impl Translator {
     }
 
     /// Blocks of the chunk with their offsets in its code.
-    pub(crate) fn entries(&self) -> &[(u32, u32)] {
-        &self.entries
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.blocks.iter().map(|block| (block.pc, block.offset))
     }
 
     /// The side tables of the chunk.
     pub(crate) fn tables(&self) -> SideTables {
-        let guest: u32 = self.steps.iter().map(|step| u32::from(step.len)).sum();
+        let from = self.steps.first().map_or(0, |step| step.pc);
+        let to = self.steps.last().map_or(0, Step::next_pc);
         SideTables {
             cold: self.lowering.cold_start,
             sites: self.sites.as_slice().into(),
             traps: self.lowering.traps.as_slice().into(),
-            guest_bytes: guest,
+            guest_bytes: to - from,
             instructions: self.steps.len() as u32,
         }
     }

@@ -198,7 +198,7 @@ impl Translation {
         let _ = place.set(chunk.ok());
         if let Some(address) = address {
             for (pc, offset) in translator.entries() {
-                self.table.set(*pc, address + offset);
+                self.table.set(pc, address + offset);
             }
         }
         self.pool.give_back(translator);

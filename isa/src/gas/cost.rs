@@ -2,6 +2,7 @@
 
 use super::model::CYCLE_CAP;
 use crate::inst::{Inst, Op};
+use crate::reg::Reg;
 
 /// Gas class of an operation: a row of the cost table (gas §6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -154,33 +155,36 @@ pub struct InstCost {
 /// Everything about an operation that does not depend on its operands, ready for the hot loop.
 #[derive(Clone, Copy)]
 pub(super) struct OpCost {
-    /// Base latency; meaningless where `memory` is set.
+    /// Base latency; 0 where `memory` is set.
     base: u8,
-    memory: bool,
+    /// All ones where the latency is that of memory.
+    memory: u8,
     slots: u8,
     /// 1 where rd = rs1 saves a slot.
     saves_rs1: u8,
     /// 1 where rd = rs2 saves a slot.
     saves_rs2: u8,
-    /// All ones where the destination is tracked.
-    tracked: u16,
+    /// 15 where the destination is tracked, else 0.
+    tracked: u8,
+    /// 1 for stores.
+    store: u8,
 }
 
 static OP_COSTS: [OpCost; Op::ALL.len() + 1] = {
-    let mut out = [op_cost(Class::Stop); Op::ALL.len() + 1];
+    let mut out = [op_cost(Op::Reserved); Op::ALL.len() + 1];
     let mut i = 0;
     while i < Op::ALL.len() {
-        out[i] = op_cost(crate::inst::ROWS[i].class);
+        out[i] = op_cost(Op::ALL[i]);
         i += 1;
     }
     out
 };
 
-const fn op_cost(class: Class) -> OpCost {
-    let price = class.price();
+const fn op_cost(op: Op) -> OpCost {
+    let price = op.row().class.price();
     let (base, memory) = match price.cycles {
-        Cycles::Fixed(cycles) => (cycles, false),
-        Cycles::Memory => (0, true),
+        Cycles::Fixed(cycles) => (cycles, 0),
+        Cycles::Memory => (0, u8::MAX),
     };
     let (saves_rs1, saves_rs2) = match price.overlap {
         Overlap::Never => (0, 0),
@@ -188,7 +192,7 @@ const fn op_cost(class: Class) -> OpCost {
         Overlap::Any => (1, 1),
     };
     let tracked = match price.result {
-        Destination::Tracked => u16::MAX,
+        Destination::Tracked => 15,
         Destination::Untracked => 0,
     };
     OpCost {
@@ -198,52 +202,62 @@ const fn op_cost(class: Class) -> OpCost {
         saves_rs1,
         saves_rs2,
         tracked,
+        store: op.is_store() as u8,
     }
 }
 
-/// Bit of each register in a slot mask; x0 has none.
-const BIT: [u16; 16] = {
-    let mut bits = [0; 16];
-    let mut n = 1;
-    while n < 16 {
-        bits[n] = match crate::reg::Reg::from_bits(n as u32).slot() {
-            Some(slot) => 1 << slot.index(),
-            None => 0,
-        };
-        n += 1;
-    }
-    bits
-};
+/// What the pipeline adds up for one instruction, by register number. Register 0 stands for none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Timing {
+    pub(super) slots: u8,
+    pub(super) cycles: u8,
+    pub(super) sources: [usize; 2],
+    pub(super) destination: usize,
+    /// 1 for stores.
+    pub(super) store: u8,
+}
 
-/// 1 for the two registers that live in memory (gas §7).
-const SPILLED: [u16; 16] = [0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+/// The two registers that live in memory, as a set of numbers (gas §7).
+const SPILLED: u32 = 1 << Reg::GP.number() | 1 << Reg::TP.number();
 
-/// Slots, latency and tracked registers of one instruction at `mem_cycles` (gas §6, §7).
-///
-/// Calls are priced when they run (gas §9); for them the answer is all zero.
-#[inline]
-pub fn instruction_cost(inst: Inst, mem_cycles: u8) -> InstCost {
+/// The timing of an instruction at `mem_cycles`, without a branch.
+#[inline(always)]
+pub(super) fn timing(inst: Inst, mem_cycles: u8) -> Timing {
     let cost = &OP_COSTS[inst.op() as usize];
     let (rd, rs1, rs2) = (
-        usize::from(inst.rd().number() & 15),
-        usize::from(inst.rs1().number() & 15),
-        usize::from(inst.rs2().number() & 15),
+        inst.rd().number() & 15,
+        inst.rs1().number() & 15,
+        inst.rs2().number() & 15,
     );
     let writes = u8::from(rd != 0);
     let saved =
         writes & (cost.saves_rs1 & u8::from(rd == rs1) | cost.saves_rs2 & u8::from(rd == rs2));
-    let memory = u16::from(mem_cycles);
-    let base = if cost.memory {
-        memory
-    } else {
-        u16::from(cost.base)
-    };
-    let spilled = SPILLED[rs1] + SPILLED[rs2] + (SPILLED[rd] & cost.tracked);
-    let cycles = (base + spilled * memory).min(u16::from(CYCLE_CAP));
-    InstCost {
+    let destination = rd & cost.tracked;
+    let spilled = (SPILLED >> rs1 & 1) + (SPILLED >> rs2 & 1) + (SPILLED >> destination & 1);
+    let base = u32::from(cost.base | (cost.memory & mem_cycles));
+    let cycles = (base + spilled * u32::from(mem_cycles)).min(u32::from(CYCLE_CAP));
+    Timing {
         slots: cost.slots - saved,
         cycles: cycles as u8,
-        sources: BIT[rs1] | BIT[rs2],
-        destination: BIT[rd] & cost.tracked,
+        sources: [usize::from(rs1), usize::from(rs2)],
+        destination: usize::from(destination),
+        store: cost.store,
+    }
+}
+
+/// Slots, latency and tracked registers of one instruction at `mem_cycles` (gas §6, §7).
+///
+/// Calls are priced when they run (gas §9); for them the answer is all zero.
+pub fn instruction_cost(inst: Inst, mem_cycles: u8) -> InstCost {
+    let timing = timing(inst, mem_cycles);
+    let bit = |number: usize| {
+        let slot = Reg::from_bits(number as u32).slot();
+        slot.map_or(0, |slot| 1 << slot.index())
+    };
+    InstCost {
+        slots: timing.slots,
+        cycles: timing.cycles,
+        sources: bit(timing.sources[0]) | bit(timing.sources[1]),
+        destination: bit(timing.destination),
     }
 }

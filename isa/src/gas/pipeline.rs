@@ -1,7 +1,7 @@
 //! The pipeline model of gas §5: the completion time of one block on a small machine that issues
 //! in order and completes out of order.
 
-use super::cost::instruction_cost;
+use super::cost::timing;
 use super::model::FrameCosts;
 use crate::addr::Pc;
 use crate::block::Block;
@@ -27,10 +27,11 @@ impl BlockCost {
 /// The model's state while it walks one block.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
-    /// When each slot's value exists; index 15 collects results nobody waits for.
+    /// When each register's value exists, by number; that of x0, which stands for no register,
+    /// at 0.
     ready: [u64; 16],
     now: u64,
-    used: u32,
+    used: u64,
     last: u64,
     stores: u64,
     frame: FrameCosts,
@@ -52,24 +53,17 @@ impl Pipeline {
     /// Takes the next instruction of the block, which must not be a call.
     #[inline]
     pub fn push(&mut self, inst: Inst) {
-        let cost = instruction_cost(inst, self.frame.mem_cycles());
-        if self.used >= self.frame.decode_width() {
-            self.now += 1;
-            self.used = 0;
-        }
-        self.used += u32::from(cost.slots);
-        let mut begin = self.now;
-        let mut sources = cost.sources;
-        while sources != 0 {
-            begin = begin.max(self.ready[sources.trailing_zeros() as usize & 15]);
-            sources &= sources - 1;
-        }
-        let finish = begin + u64::from(cost.cycles);
-        if cost.destination != 0 {
-            self.ready[cost.destination.trailing_zeros() as usize & 15] = finish;
-        }
+        let timing = timing(inst, self.frame.mem_cycles());
+        let full = u64::from(self.used >= u64::from(self.frame.decode_width()));
+        self.now += full;
+        self.used = self.used * (1 - full) + u64::from(timing.slots);
+        let [a, b] = timing.sources;
+        let begin = self.now.max(self.ready[a]).max(self.ready[b]);
+        let finish = begin + u64::from(timing.cycles);
+        self.ready[timing.destination] = finish;
+        self.ready[0] = 0;
         self.last = self.last.max(finish);
-        self.stores += u64::from(inst.op().is_store());
+        self.stores += u64::from(timing.store);
     }
 
     /// The numbers of a block made of what was pushed.
