@@ -131,7 +131,7 @@ static uint64_t block_size(size_t n)
 
 void *malloc(size_t n)
 {
-    block *b = n >> 40 ? NULL : find(block_size(n));
+    block *b = (uint64_t)n >> 40 ? NULL : find(block_size(n));
     if (!b) {
         errno = ENOMEM;
         return NULL;
@@ -198,7 +198,7 @@ void *realloc(void *p, size_t n)
     }
     block *b = (block *)((char *)p - HEADER);
     uint64_t size = block_size(n);
-    if (!(n >> 40) && size > size_of(b)) {
+    if (!((uint64_t)n >> 40) && size > size_of(b)) {
         if (b == last && size <= (uint64_t)(__heap_end - (char *)b)) {
             b->size = size;
         } else if (b != last && after(b)->size & FREE && size_of(b) + size_of(after(b)) >= size) {
@@ -211,7 +211,7 @@ void *realloc(void *p, size_t n)
                 after(b)->before = b->size;
         }
     }
-    if (!(n >> 40) && size <= size_of(b)) {
+    if (!((uint64_t)n >> 40) && size <= size_of(b)) {
         trim(b, size);
         return p;
     }
@@ -227,7 +227,7 @@ void *aligned_alloc(size_t alignment, size_t n)
 {
     if (alignment <= 16)
         return malloc(n);
-    char *p = n >> 40 ? NULL : malloc(n + alignment + 32);
+    char *p = (uint64_t)n >> 40 ? NULL : malloc(n + alignment + 32);
     if (!p)
         return NULL;
     uintptr_t gap = -(uintptr_t)p & (alignment - 1);

@@ -196,9 +196,10 @@ fn in_attribute(before: &str) -> bool {
     line.trim_start().starts_with("#[cfg_attr")
 }
 
-/// Files that people write: all text but the lock file.
+/// Files that people write: all text but the lock files.
 fn written(tree: &Tree) -> impl Iterator<Item = (&str, &str)> {
-    tree.files().filter(|(path, _)| *path != "Cargo.lock")
+    tree.files()
+        .filter(|(path, _)| !path.ends_with("Cargo.lock"))
 }
 
 /// Paths that exist on one machine only, and hosts of package registries.

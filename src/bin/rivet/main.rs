@@ -5,6 +5,7 @@
 //! standard error; with `--json` it is the other way round.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cc;
 mod diff;
 mod dis;
@@ -50,6 +51,7 @@ enum Command {
     Explore(explore::Args),
     Gas(gas::Args),
     Diff(diff::Args),
+    Bench(bench::Args),
     Doctor(doctor::Args),
     Vectors(vectors::Args),
 }
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         Command::Explore(args) => explore::explore(&args),
         Command::Gas(args) => gas::gas(&args),
         Command::Diff(args) => diff::diff(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Vectors(args) => vectors::vectors(args),
     };

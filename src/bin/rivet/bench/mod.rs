@@ -1,0 +1,283 @@
+//! `rivet bench`: this engine beside native code and other engines, in one run on one machine.
+//!
+//! ```text
+//!   forms       workloads        server: a child process for each lane
+//!     │  clang      │               ▲
+//!     ▼             ▼               │ load, run, run
+//!   build ──▶ programs ──▶ rounds ──┘      A B C … A B C …
+//!                             │
+//!                             ▼
+//!                          results ──▶ JSON, text, Markdown, HTML, comparison
+//! ```
+//!
+//! A time counts only if the checksum is the native one. Whatever does not build, start or agree
+//! is in the report with its error.
+
+mod build;
+mod compare;
+mod forms;
+mod html;
+mod lanes;
+mod machine;
+mod markdown;
+mod results;
+mod rounds;
+mod serve;
+mod server;
+mod tables;
+mod workloads;
+
+use crate::Outcome;
+use crate::failure::Failure;
+use forms::Toolchain;
+use lanes::{LANES, Lane, Runner};
+use machine::Machine;
+use markdown::Style;
+use results::{Missing, Results, SCHEMA};
+use rounds::Measured;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use workloads::{WORKLOADS, Workload};
+
+const EXAMPLES: &str = "\
+Examples:
+  rivet bench                                 both engines against clang -O2 and -O3
+  rivet bench --peers --html report.html      all peers; builds them first
+  rivet bench --peers --quick fib sort        two workloads, two rounds
+  rivet bench --json new.json --compare old.json
+  rivet bench --from new.json --markdown      tables of an earlier run
+
+Needs clang, for --peers also lld and cargo, and a source checkout: the one around the current
+directory, the one this command was built from, or --source.";
+
+/// Rounds of a full and of a quick run.
+const ROUNDS: usize = 7;
+const QUICK_ROUNDS: usize = 2;
+
+/// Measure against native code and other engines
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Workloads to run [default: all]
+    names: Vec<String>,
+    /// Build the other engines and measure them too
+    #[arg(long)]
+    peers: bool,
+    /// Fewer rounds
+    #[arg(long)]
+    quick: bool,
+    /// Rounds; each figure is the best or the median of them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..1000))]
+    rounds: Option<u16>,
+    /// Write what was measured to a file, after every workload
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write a report with plots, one file that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Print the tables as Markdown
+    #[arg(long)]
+    markdown: bool,
+    /// Compare with an earlier run on the same machine
+    #[arg(long, value_name = "OLD.json")]
+    compare: Option<PathBuf>,
+    /// Report an earlier run instead of measuring
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["peers", "quick", "rounds", "names"])]
+    from: Option<PathBuf>,
+    /// Source checkout with guests/ and benches/peers/
+    #[arg(long, value_name = "DIR")]
+    source: Option<PathBuf>,
+    /// Answer the line protocol on standard input as this backend
+    #[arg(long, hide = true, value_name = "BACKEND")]
+    serve: Option<String>,
+    /// Core for --serve, or `-`
+    #[arg(long, hide = true, requires = "serve", allow_hyphen_values = true)]
+    cpu: Option<String>,
+}
+
+pub(crate) fn bench(args: &Args) -> Result<Outcome, Failure> {
+    if let Some(backend) = &args.serve {
+        let cpu = args.cpu.as_deref().and_then(|cpu| cpu.parse().ok());
+        return serve::serve(backend, cpu);
+    }
+    // A run that could not be compared is refused before it takes its time.
+    let old = args.compare.as_deref().map(read).transpose()?;
+    if let Some(old) = &old
+        && args.from.is_none()
+    {
+        compare::same_machine(&old.machine, &Machine::here())?;
+    }
+    let results = match &args.from {
+        Some(path) => read(path)?,
+        None => measure(args)?,
+    };
+    if let Some(path) = &args.html {
+        fs::write(path, html::page(&results))
+            .map_err(|error| Failure::file("write", path, error))?;
+    }
+    let style = if args.markdown {
+        Style::Markdown
+    } else {
+        Style::Text
+    };
+    print!("{}", markdown::report(&results, style));
+    if let Some(old) = &old {
+        compare::same_machine(&old.machine, &results.machine)?;
+        print!("{}", compare::table(old, &results));
+    }
+    Ok(Outcome::Done)
+}
+
+fn measure(args: &Args) -> Result<Results, Failure> {
+    let workloads = chosen(&args.names)?;
+    let source = source(args.source.as_deref())?;
+    let scratch = tempfile::tempdir()
+        .map_err(|error| Failure::message(format!("cannot create a folder: {error}")))?;
+    let toolchain = Toolchain::new(&source, scratch.path())?;
+    let broken = if args.peers {
+        build::peers(&source)
+    } else {
+        BTreeMap::new()
+    };
+    let wanted = LANES.iter().filter(|lane| args.peers || !lane.is_peer());
+    let (usable, unusable): (Vec<&Lane>, Vec<&Lane>) =
+        wanted.partition(|lane| reason(lane, &broken).is_none());
+    let mut programs = build::workloads(&toolchain, &source, &usable, &workloads)?;
+    programs
+        .missing
+        .extend(unusable.into_iter().map(|lane| Missing {
+            lane: lane.name.to_owned(),
+            workload: String::new(),
+            reason: reason(lane, &broken).unwrap_or_default(),
+        }));
+    rounds::warn_if_busy();
+    let rounds = args
+        .rounds
+        .map_or(if args.quick { QUICK_ROUNDS } else { ROUNDS }, usize::from);
+    let empty = Results {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        date: machine::today(),
+        command: command(),
+        machine: Machine::here(),
+        compiler: toolchain.version(),
+        rounds,
+        load: [machine::load(), None],
+        big_instructions: programs.instructions(),
+        versions: if args.peers {
+            build::versions(&source)
+        } else {
+            Vec::new()
+        },
+        cells: Vec::new(),
+        missing: Vec::new(),
+    };
+    let with = |measured: &Measured| Results {
+        cells: measured.cells.clone(),
+        missing: measured.missing.clone(),
+        load: [empty.load[0], machine::load()],
+        ..empty.clone()
+    };
+    let mut failure = None;
+    let measured = rounds::measure(&programs, &workloads, rounds, |measured| {
+        if let Some(path) = &args.json {
+            failure = write(path, &with(measured)).err();
+        }
+    });
+    failure.map_or_else(|| Ok(with(&measured)), Err)
+}
+
+/// Why a lane cannot run, if its peer was not built.
+fn reason(lane: &Lane, broken: &BTreeMap<&'static str, String>) -> Option<String> {
+    match lane.runner {
+        Runner::Peer { feature, .. } => broken.get(feature).cloned(),
+        Runner::Native | Runner::Rivet => None,
+    }
+}
+
+/// The workloads of these names, or all.
+fn chosen(names: &[String]) -> Result<Vec<&'static Workload>, Failure> {
+    if names.is_empty() {
+        return Ok(WORKLOADS.iter().collect());
+    }
+    let known = || {
+        let names: Vec<_> = WORKLOADS.iter().map(|workload| workload.name).collect();
+        format!("there are {}", names.join(", "))
+    };
+    let find = |name: &String| {
+        workloads::named(name)
+            .ok_or_else(|| Failure::message(format!("no workload `{name}`")).help(known()))
+    };
+    names.iter().map(find).collect()
+}
+
+/// The source checkout.
+fn source(given: Option<&Path>) -> Result<PathBuf, Failure> {
+    let is_checkout = |path: &Path| {
+        path.join("guests/c/guest.h").is_file() && path.join("benches/peers/Cargo.toml").is_file()
+    };
+    let absolute = |path: &Path| {
+        path.canonicalize()
+            .map_err(|error| Failure::file("open", path, error))
+    };
+    if let Some(path) = given {
+        if is_checkout(path) {
+            return absolute(path);
+        }
+        let what = format!("`{}` is not a checkout of rivet", path.display());
+        return Err(Failure::message(what)
+            .help("--source names the folder that holds guests/ and benches/peers/"));
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let built_from = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut places = here.ancestors().chain([built_from]);
+    match places.find(|path| is_checkout(path)) {
+        Some(path) => absolute(path),
+        None => Err(
+            Failure::message("no checkout of rivet here: the workloads are in its source")
+                .help("run in a checkout, or name one with --source DIR"),
+        ),
+    }
+}
+
+/// How this run was started, without folders.
+fn command() -> String {
+    let mut words = vec!["rivet".to_owned()];
+    words.extend(std::env::args().skip(1).map(|word| {
+        let path = Path::new(&word);
+        let name = path.file_name().filter(|_| path.is_absolute());
+        name.map_or_else(|| word.clone(), |name| name.to_string_lossy().into_owned())
+    }));
+    words.join(" ")
+}
+
+fn read(path: &Path) -> Result<Results, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| Failure::file("read", path, error))?;
+    let wrong = |what: String| {
+        Failure::message(format!(
+            "`{}` holds no results of rivet bench: {what}",
+            path.display()
+        ))
+        .help("--json writes such files")
+    };
+    let results: Results = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if results.schema != SCHEMA {
+        return Err(wrong(format!(
+            "its layout is {}, not {SCHEMA}",
+            results.schema
+        )));
+    }
+    Ok(results)
+}
+
+/// Writes results so that a reader sees the old file or the new one.
+fn write(path: &Path, results: &Results) -> Result<(), Failure> {
+    let fail = |error| Failure::file("write", path, error);
+    let text = serde_json::to_string_pretty(results)
+        .map_err(|error| Failure::message(error.to_string()))?;
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    fs::write(&name, text + "\n").map_err(fail)?;
+    fs::rename(&name, path).map_err(fail)
+}
