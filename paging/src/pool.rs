@@ -3,7 +3,7 @@
 //! A machine prefers a window that its layout is still mapped in; then nothing has to be mapped,
 //! however large it is.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::HostError;
@@ -16,8 +16,23 @@ pub struct WindowPool {
     shared: Arc<Shared>,
 }
 
+/// Windows that machines which do not run may hold before they give them back.
+const LENT_AT_REST: usize = 64;
+
+/// How many windows the machines of a pool hold.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Demand {
+    /// Few: whoever has one may keep it.
+    Low,
+    /// Many, each with page tables of its own.
+    High,
+    /// So many that mappings for others run short.
+    Scarce,
+}
+
 struct Shared {
     idle: Mutex<Vec<Window>>,
+    lent: AtomicUsize,
     keep: usize,
     mappings: Arc<AtomicU64>,
     mapping_limit: u64,
@@ -31,6 +46,7 @@ impl WindowPool {
         Self {
             shared: Arc::new(Shared {
                 idle: Mutex::new(Vec::new()),
+                lent: AtomicUsize::new(0),
                 keep,
                 mappings: Arc::new(AtomicU64::new(0)),
                 mapping_limit,
@@ -63,6 +79,17 @@ impl WindowPool {
         self.shared.mapping_limit.saturating_sub(self.mappings())
     }
 
+    /// How many windows machines hold.
+    pub(crate) fn demand(&self) -> Demand {
+        if self.free_mappings() < self.shared.mapping_limit / 2 {
+            Demand::Scarce
+        } else if self.shared.lent.load(Ordering::Relaxed) > LENT_AT_REST {
+            Demand::High
+        } else {
+            Demand::Low
+        }
+    }
+
     /// Lets every idle window go.
     pub fn clear(&self) {
         let windows = std::mem::take(&mut *self.lock());
@@ -80,7 +107,8 @@ impl WindowPool {
         Window::reserve(total, self.shared.mapping_limit)
     }
 
-    /// A window with `layout` mapped and nothing private in it.
+    /// A window with `layout` mapped and nothing private in it, to be
+    /// [released](Self::release).
     pub(crate) fn acquire(&self, layout: &Arc<Layout>) -> Result<Window, HostError> {
         let ready = self.pick(layout);
         let mut window = match ready {
@@ -88,6 +116,7 @@ impl WindowPool {
             None => self.make()?,
         };
         window.map(layout)?;
+        self.shared.lent.fetch_add(1, Ordering::Relaxed);
         Ok(window)
     }
 
@@ -104,6 +133,7 @@ impl WindowPool {
 
     /// Takes a window back. One that cannot be cleaned is unmapped instead of kept.
     pub(crate) fn release(&self, mut window: Window) {
+        self.shared.lent.fetch_sub(1, Ordering::Relaxed);
         let clean = window.wipe().and_then(|()| window.clear_context());
         if clean.is_ok() {
             self.put(window);

@@ -19,7 +19,7 @@ use crate::frame::{Frame, FrameTable, PageBytes};
 use crate::layout::{Access, Layout};
 use crate::ledger::{Ledger, Settle, Tracker};
 use crate::page::{GuestAddr, PAGE_SIZE, PageIndex, PageRange};
-use crate::pool::WindowPool;
+use crate::pool::{Demand, WindowPool};
 use crate::quota::{Held, MemoryLimits};
 use crate::window::{Window, WindowPages, WindowView};
 
@@ -96,15 +96,9 @@ impl AddressSpace {
         window
             .ledger
             .set_tracker(tracker, tracker.available().err());
-        for (&page, frame) in &self.base {
-            if frames.get(page).is_none() {
-                window.place_base(page, frame)?;
-            } else {
-                window.ledger.mark_base(page);
-            }
-        }
-        for run in runs(frames.iter().map(|(page, _)| page)) {
-            window.adopt(run, |page| frames.get(page).map(|frame| &**frame))?;
+        if let Err(error) = move_in(&mut window, frames, &self.base) {
+            pool.release(window);
+            return Err(error);
         }
         let view = WindowView::of(&window);
         let pool = pool.clone();
@@ -122,6 +116,26 @@ impl AddressSpace {
     pub fn leave_window(&mut self, reason: HostError) -> Result<(), HostError> {
         self.detach()?;
         self.outgrown = Some(reason);
+        Ok(())
+    }
+
+    /// Declares that the guest will not run for a while: the window goes back to its pool if
+    /// others may need it, unless moving the private pages would cost more than that is worth.
+    ///
+    /// # Errors
+    /// As [`detach`](Self::detach).
+    pub fn rest(&mut self) -> Result<(), HostError> {
+        let Store::Window { pool, .. } = &self.store else {
+            return Ok(());
+        };
+        let movable = match pool.demand() {
+            Demand::Low => return Ok(()),
+            Demand::High => 16,
+            Demand::Scarce => 4096,
+        };
+        if self.private_count() <= movable {
+            self.detach()?;
+        }
         Ok(())
     }
 
@@ -202,10 +216,10 @@ impl AddressSpace {
             if reset.is_ok() {
                 return Ok(());
             }
-            self.store = Store::Software(FrameTable::default());
+            give_back(std::mem::replace(&mut self.store, software()));
             return reset;
         }
-        self.store = Store::Software(FrameTable::default());
+        self.store = software();
         Ok(())
     }
 
@@ -427,9 +441,31 @@ impl AddressSpace {
 
 impl Drop for AddressSpace {
     fn drop(&mut self) {
-        let software = Store::Software(FrameTable::default());
-        give_back(std::mem::replace(&mut self.store, software));
+        give_back(std::mem::replace(&mut self.store, software()));
     }
+}
+
+fn software() -> Store {
+    Store::Software(FrameTable::default())
+}
+
+/// Brings base pages and private ones into an empty window.
+fn move_in(
+    window: &mut Window,
+    frames: &FrameTable,
+    base: &BTreeMap<PageIndex, Frame>,
+) -> Result<(), HostError> {
+    for (&page, frame) in base {
+        if frames.get(page).is_none() {
+            window.place_base(page, frame)?;
+        } else {
+            window.ledger.mark_base(page);
+        }
+    }
+    for run in runs(frames.iter().map(|(page, _)| page)) {
+        window.adopt(run, |page| frames.get(page).map(|frame| &**frame))?;
+    }
+    Ok(())
 }
 
 fn give_back(store: Store) {

@@ -216,8 +216,21 @@ enum Rest {
     Inside,
 }
 
-/// Runs to an exit: generated code, and the interpreter for chunks that have none.
+/// Runs to an exit; then the window goes back if other machines may need it.
 pub(crate) fn run(
+    native: &NativeProgram,
+    code: &rivet_interp::Program,
+    state: &mut State,
+    memory: &mut AddressSpace,
+    host: &mut dyn Host,
+) -> Result<Exit, HostError> {
+    let exit = run_attached(native, code, state, memory, host)?;
+    memory.rest()?;
+    Ok(exit)
+}
+
+/// Runs to an exit: generated code, and the interpreter for chunks that have none.
+fn run_attached(
     native: &NativeProgram,
     code: &rivet_interp::Program,
     state: &mut State,
