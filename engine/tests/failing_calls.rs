@@ -2,10 +2,12 @@
 //! calling the host, pausing, forking, resetting, dropping. The answer is right or an error, nothing
 //! is lost, and the next engine knows nothing of it.
 //!
-//! The calls of this executable go through the functions at the end of this file instead of the C
-//! library's, which makes them fail without the engine's help.
+//! The calls of this executable go through `stand_in`, which makes them fail without the engine's
+//! help.
 #![cfg(has_jit)]
 #![allow(unsafe_code, reason = "tests stand in for functions of the C library")]
+
+mod stand_in;
 
 use rivet_engine::{
     Backend, Call, CallContext, Config, Engine, Exit, Flow, Host, MemoryHash, Quote, Raw, Start,
@@ -14,6 +16,7 @@ use rivet_engine::{
 use rivet_image::RegionKind;
 use rivet_isa::asm::assemble;
 use rivet_isa::{Gas, GuestAddr, PageIndex, Pc, Reg, Regs};
+use stand_in::Kind;
 
 const DATA: u64 = 0x1000_0000;
 const ZEROS: u64 = 0x2000_0000;
@@ -232,20 +235,13 @@ enum Plan {
     NoMappingsFrom(u64),
 }
 
-/// What a call may need.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Maps,
-    Other,
-}
-
 thread_local! {
     static PLAN: std::cell::Cell<Plan> = const { std::cell::Cell::new(Plan::Never) };
     static MADE: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 /// Counts a call and says whether it fails.
-fn fails(kind: Kind, errno: i32) -> bool {
+fn refuses(kind: Kind, errno: i32) -> bool {
     let made = MADE.get();
     MADE.set(made + 1);
     let fails = match PLAN.get() {
@@ -254,36 +250,10 @@ fn fails(kind: Kind, errno: i32) -> bool {
         Plan::NoMappingsFrom(n) => made >= n && kind == Kind::Maps,
     };
     if fails {
+        // SAFETY: the call has no preconditions.
+        let location = unsafe { libc::__errno_location() };
         // SAFETY: the location is the calling thread's own.
-        unsafe { *libc::__errno_location() = errno };
+        unsafe { *location = errno };
     }
     fails
 }
-
-/// A function of the C library that can be made to fail.
-macro_rules! stand_in {
-    ($name:ident, $call:ident, $kind:ident, $errno:ident, ($($arg:ident: $type:ty),*) -> $result:ty) => {
-        /// # Safety
-        /// As the function of the C library that it stands in for.
-        #[unsafe(no_mangle)]
-        pub unsafe extern "C" fn $name($($arg: $type),*) -> $result {
-            if fails(Kind::$kind, libc::$errno) {
-                return -1;
-            }
-            // SAFETY: the same call with the same arguments.
-            unsafe { libc::syscall(libc::$call, $($arg),*) as $result }
-        }
-    };
-}
-
-stand_in!(mmap, SYS_mmap, Maps, ENOMEM, (at: usize, len: usize, prot: i32, flags: i32, fd: i32, offset: i64) -> isize);
-stand_in!(mprotect, SYS_mprotect, Maps, ENOMEM, (at: usize, len: usize, prot: i32) -> i32);
-stand_in!(madvise, SYS_madvise, Other, EAGAIN, (at: usize, len: usize, advice: i32) -> i32);
-stand_in!(memfd_create, SYS_memfd_create, Other, EMFILE, (name: usize, flags: u32) -> i32);
-stand_in!(ftruncate, SYS_ftruncate, Other, EFBIG, (fd: i32, len: i64) -> i32);
-stand_in!(ftruncate64, SYS_ftruncate, Other, EFBIG, (fd: i32, len: i64) -> i32);
-stand_in!(pwrite, SYS_pwrite64, Other, ENOSPC, (fd: i32, from: usize, len: usize, offset: i64) -> isize);
-stand_in!(pwrite64, SYS_pwrite64, Other, ENOSPC, (fd: i32, from: usize, len: usize, offset: i64) -> isize);
-stand_in!(ioctl, SYS_ioctl, Other, ENOTTY, (fd: i32, request: usize, argument: usize) -> i32);
-stand_in!(msync, SYS_msync, Other, ENOMEM, (at: usize, len: usize, flags: i32) -> i32);
-stand_in!(sigaltstack, SYS_sigaltstack, Other, ENOMEM, (new: usize, old: usize) -> i32);

@@ -47,6 +47,10 @@
 //! instruction or block.
 #![deny(unsafe_code)]
 
+// Tests inside the crate share the guest of those outside.
+#[cfg(all(test, has_windows))]
+extern crate self as rivet_paging;
+
 mod access;
 mod changed;
 mod data_cap;

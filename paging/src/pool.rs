@@ -96,7 +96,7 @@ impl WindowPool {
         drop(windows);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Window>> {
+    pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Window>> {
         let idle = self.shared.idle.lock();
         // A panic while the list was locked cannot have left a window half in it.
         idle.unwrap_or_else(PoisonError::into_inner)

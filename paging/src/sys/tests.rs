@@ -1,6 +1,6 @@
 //! Every system call fails once, at every point of a machine's life; nothing else breaks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use super::{fail_at, fake};
 use crate::space::Store;
@@ -9,6 +9,10 @@ use crate::*;
 
 #[path = "../../tests/child/mod.rs"]
 mod child;
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
+use common::{NativeGuest, mixed_layout};
 
 const START: u64 = 0x1000_0000;
 
@@ -131,6 +135,41 @@ fn any_system_call_may_fail_and_nothing_is_leaked_or_harmed() {
             let (files, maps) = holdings();
             assert_eq!(files, before.0, "{tracker:?}");
             assert!(maps <= before.1 + 2, "{maps} mappings, {} before", before.1);
+        }
+    });
+}
+
+#[test]
+fn faults_are_served_while_other_threads_hold_every_lock_of_this_crate() {
+    let test = "sys::tests::faults_are_served_while_other_threads_hold_every_lock_of_this_crate";
+    child::passes(test, || {
+        for tracker in [Tracker::Trap, Tracker::Windows] {
+            let pool = WindowPool::default();
+            let mut guest = NativeGuest::new(&mixed_layout(), &pool, tracker, 1 << 40);
+            let mut store = |page: u64| {
+                let to = GuestAddr::wrapping(0x2000_0000 + page * PAGE_SIZE as u64);
+                let done = guest.store(to, AccessLen::Double, 7);
+                assert_eq!(done, common::Native::Done { value: 7 });
+            };
+            // The first entry installs the handler.
+            store(0);
+            let (held, done) = (Barrier::new(3), Barrier::new(3));
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let _windows = pool.lock();
+                    held.wait();
+                    done.wait();
+                });
+                scope.spawn(|| {
+                    let _handlers = super::signals::INSTALL.lock();
+                    held.wait();
+                    done.wait();
+                });
+                held.wait();
+                (1..64).for_each(&mut store);
+                done.wait();
+            });
+            assert_eq!(guest.end(), (1 << 40) - 64 * common::COST);
         }
     });
 }

@@ -29,7 +29,7 @@ use crate::error::{Errno, HostError, SysCall};
 /// The signals generated code can raise, in the order of the tables of `chain`.
 const SIGNALS: [i32; 3] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE];
 
-static INSTALL: Mutex<()> = Mutex::new(());
+pub(super) static INSTALL: Mutex<()> = Mutex::new(());
 
 type Handler = unsafe extern "C" fn(i32, *mut libc::siginfo_t, *mut c_void);
 
