@@ -63,6 +63,20 @@ pub(crate) enum Status {
     Poisoned,
 }
 
+impl Status {
+    /// What a machine is after this exit.
+    pub(crate) fn after(exit: Exit) -> Self {
+        if exit.is_final() {
+            return Self::Ended(exit);
+        }
+        match Call::of(exit) {
+            Some((call, Payment::Unpaid)) => Self::Pending(call),
+            Some((call, Payment::Paid)) => Self::Suspended(call),
+            None => Self::Ready,
+        }
+    }
+}
+
 /// One execution: registers, pc, gas and memory.
 pub struct Machine {
     pub(crate) program: Program,
@@ -297,12 +311,7 @@ impl Machine {
         self.status = match result {
             Err(_) => Status::Poisoned,
             Ok(None) => Status::Ready,
-            Ok(Some(exit)) if exit.is_final() => Status::Ended(exit),
-            Ok(Some(exit)) => match Call::of(exit) {
-                Some((call, Payment::Unpaid)) => Status::Pending(call),
-                Some((call, Payment::Paid)) => Status::Suspended(call),
-                None => Status::Ready,
-            },
+            Ok(Some(exit)) => Status::after(exit),
         };
         result
     }
@@ -324,6 +333,15 @@ impl Machine {
             }
             Status::Ready | Status::Suspended(_) => {}
         }
+        self.proceed(reach, host)
+    }
+
+    /// Runs from the pc on, whatever the status.
+    pub(crate) fn proceed(
+        &mut self,
+        reach: Reach,
+        host: &mut dyn Host,
+    ) -> Result<Option<Exit>, HostError> {
         let inner = &*self.program.0;
         let (code, state) = (&inner.interp, &mut self.state);
         match (&mut self.store, inner.native(), reach) {
@@ -348,7 +366,11 @@ impl Machine {
     }
 
     /// Offers a call that an earlier run left unanswered.
-    fn answer(&mut self, call: Call, host: &mut dyn Host) -> Result<Option<Exit>, HostError> {
+    pub(crate) fn answer(
+        &mut self,
+        call: Call,
+        host: &mut dyn Host,
+    ) -> Result<Option<Exit>, HostError> {
         let exit = call.exit(Payment::Unpaid);
         match &mut self.store {
             Store::Sparse(memory) => interpreted::answered(exit, &mut self.state, memory, host),

@@ -1,0 +1,100 @@
+//! The loop of a run that may be paused.
+
+use super::ration::{Ration, whole};
+use super::{Pause, Ran, Until, Watch};
+use crate::call::Host;
+use crate::error::HostError;
+use crate::machine::{Machine, Reach, Status};
+use rivet_interp::State;
+use rivet_isa::{Exit, Gas};
+
+impl Machine {
+    /// Runs until an exit or until one of the conditions holds, whichever is first. A run that is
+    /// paused is in front of a block, or at a call if that was asked for; running on gives what
+    /// one unpaused run gives, on every backend.
+    ///
+    /// A condition that holds at once pauses before anything is done. Time and interrupts are
+    /// looked at every 2^20 gas and after each call, so a block, a call and that much gas are the
+    /// longest that a run goes on.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub fn run_until(&mut self, host: &mut dyn Host, until: &Until) -> Result<Ran, HostError> {
+        let watch = Watch::new(until, &self.state);
+        match self.status {
+            Status::Ended(exit) => return Ok(Ran::Exit(exit)),
+            Status::Poisoned => return Err(HostError::Poisoned),
+            Status::Ready | Status::Pending(_) | Status::Suspended(_) => {}
+        }
+        if let Some(pause) = watch.stop(self.state.pc, self.state.gas) {
+            return Ok(Ran::Paused(pause));
+        }
+        // What does not return leaves it so.
+        let status = std::mem::replace(&mut self.status, Status::Poisoned);
+        let result = self.watched(status, host, &watch);
+        self.status = match result {
+            Err(_) => Status::Poisoned,
+            Ok(Ran::Exit(exit)) => Status::after(exit),
+            Ok(Ran::Paused(_)) => Status::Ready,
+        };
+        match result {
+            Ok(Ran::Exit(_)) if until.call && matches!(self.status, Status::Pending(_)) => {
+                Ok(Ran::Paused(Pause::Call))
+            }
+            other => other,
+        }
+    }
+
+    fn watched(
+        &mut self,
+        status: Status,
+        host: &mut dyn Host,
+        watch: &Watch<'_>,
+    ) -> Result<Ran, HostError> {
+        if let Status::Pending(call) = status
+            && let Some(exit) = self.answer(call, host)?
+        {
+            return Ok(Ran::Exit(exit));
+        }
+        loop {
+            let State { pc, gas, .. } = self.state;
+            // The end of the code is no pause point once the call in front of it is done.
+            let pausable = self.program.starts().contains(pc);
+            if let Some(pause) = watch.stop(pc, gas).filter(|_| pausable) {
+                return Ok(Ran::Paused(pause));
+            }
+            let held = if watch.steps() { 0 } else { watch.hold(gas) };
+            let mut ration = Ration { host, watch, held };
+            let exit = if watch.steps() {
+                self.proceed(Reach::Block, &mut ration)?
+            } else {
+                self.state.gas = gas.checked_sub(held).unwrap_or(Gas::ZERO);
+                self.proceed(Reach::Exit, &mut ration)?
+            };
+            self.state.gas = whole(self.state.gas, ration.held);
+            match exit {
+                Some(Exit::OutOfGas) if ration.held > 0 => {}
+                Some(exit) => return Ok(Ran::Exit(exit)),
+                None => continue,
+            }
+            let State { pc, gas, .. } = self.state;
+            if let Some(pause) = watch.stop(pc, gas) {
+                return Ok(Ran::Paused(pause));
+            }
+            // The part did not pass this gate; the whole decides.
+            let mut ration = Ration {
+                host,
+                watch,
+                held: 0,
+            };
+            let exit = self.proceed(Reach::Block, &mut ration)?;
+            self.state.gas = whole(self.state.gas, ration.held);
+            if let Some(exit) = exit {
+                return Ok(Ran::Exit(exit));
+            }
+        }
+    }
+}
