@@ -247,7 +247,7 @@ fn a_map_file_longer_than_its_region_is_refused_and_a_shorter_one_padded() {
 
 #[test]
 fn every_command_explains_itself_with_examples() {
-    for command in ["run", "link", "cc", "dis", "gas", "doctor"] {
+    for command in ["run", "snap", "link", "cc", "dis", "gas", "doctor"] {
         let output = rivet(&[command, "--help"]);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(

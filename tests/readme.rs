@@ -45,6 +45,33 @@ fn the_first_command_prints_what_the_readme_shows() {
 }
 
 #[test]
+fn a_paused_run_moves_between_two_shells_as_the_readme_shows() {
+    let folder = tempfile::tempdir().expect("a folder for a while");
+    let guests = folder.path().join("guests/prebuilt");
+    fs::create_dir_all(&guests).expect("folders can be made");
+    let hello = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/prebuilt/hello.elf");
+    fs::copy(hello, guests.join("hello.elf")).expect("it can be copied");
+    let shell = |text| {
+        let (_, args) = block_after(text)
+            .split_once(" -- ")
+            .expect("cargo run … -- …");
+        let args: Vec<&str> = args.split(' ').collect();
+        rivet(&args, folder.path())
+    };
+    let first = shell("In one shell:");
+    assert!(first.status.success());
+    let said = shown(&first);
+    assert!(
+        said.starts_with("hello from a PVM2 guest, line 1\npaused (gas)"),
+        "{said}"
+    );
+    let second = shell("In another:");
+    assert!(second.status.success());
+    let rest = block_after("prints what is left of the run");
+    assert_eq!(shown(&second).trim_end(), rest);
+}
+
+#[test]
 fn the_embedding_example_is_the_one_that_the_documentation_tests() {
     let source = include_str!("../src/lib.rs");
     let docs = source

@@ -17,9 +17,11 @@ mod input;
 mod link;
 mod number;
 mod output;
+mod pausing;
 mod perf_map;
 mod report;
 mod run;
+mod snap;
 mod symbols;
 mod vectors;
 
@@ -45,6 +47,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Args),
+    Snap(snap::Args),
     Link(link::Args),
     Cc(cc::Args),
     Dis(dis::Args),
@@ -70,7 +73,8 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let result = match cli.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(&args),
+        Command::Snap(args) => snap::snap(args),
         Command::Link(args) => link::link(&args),
         Command::Cc(args) => cc::cc(&args),
         Command::Dis(args) => dis::dis(&args),

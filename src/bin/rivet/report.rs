@@ -3,19 +3,22 @@
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::symbols::Symbols;
-use rivet::engine::{Exit, HostError, Machine, Unavailable};
+use rivet::engine::{Exit, HostError, Machine, Pause, Ran, Unavailable};
 use rivet::isa::{Gas, Reg};
 use serde::Serialize;
 use std::io::{self, Write};
+use std::path::Path;
 
 /// A finished run.
 pub(crate) struct Report<'a> {
     pub(crate) machine: &'a Machine,
-    pub(crate) result: Result<Exit, HostError>,
+    pub(crate) result: Result<Ran, HostError>,
     pub(crate) start_gas: Gas,
     pub(crate) compile_ns: u128,
     pub(crate) run_ns: u128,
     pub(crate) fallback: Option<Unavailable>,
+    /// Where the paused state is kept, if it is.
+    pub(crate) saved: Option<&'a Path>,
 }
 
 /// The object of `--json`; the names are fixed for scripts.
@@ -43,7 +46,22 @@ struct Json {
     #[serde(skip_serializing_if = "Option::is_none")]
     fallback: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+}
+
+/// What stopped a run, as scripts see it.
+const fn name(pause: Pause) -> &'static str {
+    match pause {
+        Pause::Gas => "gas",
+        Pause::Block => "block",
+        Pause::Call => "call",
+        Pause::Interrupted => "interrupted",
+        Pause::Deadline => "time",
+    }
 }
 
 impl Report<'_> {
@@ -59,19 +77,18 @@ impl Report<'_> {
                 .map_err(|error| Failure::output(error.into()))?;
             writeln!(io::stdout(), "{line}").map_err(Failure::output)?;
         }
-        let exit = self.result.clone()?;
+        let ran = self.result.clone()?;
         if !json {
-            self.summary(exit, symbols, &mut io::stderr().lock())
+            self.summary(ran, symbols, &mut io::stderr().lock())
                 .map_err(Failure::output)?;
         }
         if stats {
             self.stats(&mut io::stderr().lock())
                 .map_err(Failure::output)?;
         }
-        Ok(if exit == Exit::Halt {
-            Outcome::Done
-        } else {
-            Outcome::GuestFailed
+        Ok(match ran {
+            Ran::Exit(Exit::Halt) | Ran::Paused(_) => Outcome::Done,
+            Ran::Exit(_) => Outcome::GuestFailed,
         })
     }
 
@@ -100,16 +117,24 @@ impl Report<'_> {
     }
 
     fn json(&self) -> Json {
-        let exit = self.result.as_ref().ok();
+        let (exit, paused) = match self.result {
+            Ok(Ran::Exit(exit)) => (Some(exit), None),
+            Ok(Ran::Paused(pause)) => (None, Some(name(pause))),
+            Err(_) => (None, None),
+        };
         let machine = self.machine;
         let translation = machine.program().translation();
         let (page, selector) = match exit {
             Some(Exit::PageFault { page }) => (Some(page.base().value()), None),
-            Some(Exit::HostCall { selector, .. }) => (None, Some(*selector)),
+            Some(Exit::HostCall { selector, .. }) => (None, Some(selector)),
             _ => (None, None),
         };
         Json {
-            exit: exit.map_or("host-error", |exit| exit.name()),
+            exit: match (exit, paused) {
+                (Some(exit), _) => exit.name(),
+                (None, Some(_)) => "paused",
+                (None, None) => "host-error",
+            },
             exit_code: exit.map(|exit| exit.code()),
             pc: machine.pc().value(),
             regs: machine
@@ -131,26 +156,36 @@ impl Report<'_> {
             native_bytes: translation.native_bytes,
             engine: machine.backend().name(),
             fallback: self.fallback(),
+            paused,
+            saved: self.saved.map(|path| path.display().to_string()),
             error: self.result.as_ref().err().map(ToString::to_string),
         }
     }
 
-    fn summary(&self, exit: Exit, symbols: &Symbols, out: &mut dyn Write) -> io::Result<()> {
+    fn summary(&self, ran: Ran, symbols: &Symbols, out: &mut dyn Write) -> io::Result<()> {
         let machine = self.machine;
         let value = machine.regs().get(Reg::A0);
-        match exit {
-            Exit::Halt => writeln!(out, "halt: value {value:#x} ({value})")?,
+        match ran {
+            Ran::Exit(Exit::Halt) => writeln!(out, "halt: value {value:#x} ({value})")?,
             other => {
+                let what = match other {
+                    Ran::Exit(exit) => exit.to_string(),
+                    Ran::Paused(pause) => format!("paused ({})", name(pause)),
+                };
                 let pc = machine.pc();
                 let place = symbols
                     .describe(pc)
                     .map_or(String::new(), |name| format!(" in {name}"));
-                writeln!(out, "{other} at pc {pc}{place}; a0 = {value:#x}")?;
+                writeln!(out, "{what} at pc {pc}{place}; a0 = {value:#x}")?;
             }
         }
         writeln!(out, "gas: {} used, {} left", self.gas_used(), machine.gas())?;
         let pages = machine.private_pages().len();
-        writeln!(out, "pages: {pages} written ({} KiB)", pages * 4)
+        writeln!(out, "pages: {pages} written ({} KiB)", pages * 4)?;
+        match self.saved {
+            Some(path) => writeln!(out, "saved: {}", path.display()),
+            None => Ok(()),
+        }
     }
 
     fn stats(&self, out: &mut dyn Write) -> io::Result<()> {

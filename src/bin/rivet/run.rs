@@ -3,9 +3,9 @@
 use crate::failure::Failure;
 use crate::input::{self, Loaded, RawArgs};
 use crate::number::{self, DumpArg, MapArg};
-use crate::report::Report;
+use crate::pausing::{Pausing, Reporting, Session, When};
 use crate::{Outcome, perf_map, symbols};
-use rivet::engine::{Backend, Bare, CheckEvery, Config, Engine, Exit, HostError, Machine, Start};
+use rivet::engine::{Backend, CheckEvery, Config, Engine, Machine, Start};
 use rivet::isa::{Gas, GuestAddr, PAGE_SIZE, Reg, Slot};
 use std::fs::File;
 use std::io::{self, Write};
@@ -20,10 +20,11 @@ Examples:
   rivet run prog.elf                          link in memory and run
   rivet run --arg 10 --arg 0x20 prog.pvm      a0 = 10, a1 = 32
   rivet run --gas 100000 --json prog.pvm      one JSON object on standard output
+  rivet run --until gas=5000 --save state.snap prog.elf && rivet snap resume state.snap
   rivet run --raw --entry 4 --reg 7=1 --map 0x10000000:4096 code.bin
 
 The guest's output goes to standard output and the summary to standard error; with --json it is
-the other way round. Exit status: 0 halted, 1 ended otherwise, 2 usage or load error.";
+the other way round. Exit status: 0 halted or paused as asked, 1 ended otherwise, 2 usage or load error.";
 
 /// Run a program to its end
 #[derive(clap::Args)]
@@ -67,9 +68,25 @@ pub(crate) struct Args {
     /// Write guest memory to a file after the run, unmapped bytes as zero
     #[arg(long = "dump", value_name = "START:LEN=FILE", value_parser = number::dump)]
     dumps: Vec<DumpArg>,
+    #[command(flatten)]
+    pausing: Pausing,
 }
 
-pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
+/// Saves a run to `state`: where `--until` says, else before it begins.
+pub(crate) fn save(mut args: Args, state: PathBuf) -> Result<Outcome, Failure> {
+    if args.pausing.save.is_some() {
+        return Err(Failure::message(
+            "`snap save` names its file once: leave out --save",
+        ));
+    }
+    args.pausing.save = Some(state);
+    if args.pausing.until.is_empty() {
+        args.pausing.until.push(When::Gas(0));
+    }
+    run(&args)
+}
+
+pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     if args.args.len() > 6 {
         return Err(Failure::message(
             "--arg may be given six times at most, for a0 to a5",
@@ -89,26 +106,26 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
     let source = input::read(&args.file, args.raw.then(|| RawArgs { maps: &args.maps }))?;
     let compiling = Instant::now();
     let loaded = source.load(&engine)?;
-    let start = start(&args, &loaded)?;
-    let mut machine = loaded.program.machine(start)?;
-    let compile_ns = compiling.elapsed().as_nanos();
-    let running = Instant::now();
-    let result = execute(&mut machine, args.json)?;
-    let report = Report {
-        machine: &machine,
-        result,
-        start_gas: args.gas,
-        compile_ns,
-        run_ns: running.elapsed().as_nanos(),
+    let start = start(args, &loaded)?;
+    let machine = loaded.program.machine(start)?;
+    let session = Session {
+        machine,
+        symbols: &loaded.symbols,
+        pausing: &args.pausing,
+        reporting: Reporting {
+            json: args.json,
+            stats: args.stats,
+        },
+        compile_ns: compiling.elapsed().as_nanos(),
         fallback: engine.fallback(),
     };
-    if args.perf_map {
-        perf_map::write(&loaded)?;
-    }
-    for request in &args.dumps {
-        dump(&machine, request)?;
-    }
-    report.print(&loaded.symbols, args.json, args.stats)
+    session.run(|machine| {
+        if args.perf_map {
+            perf_map::write(&loaded)?;
+        }
+        let mut dumps = args.dumps.iter();
+        dumps.try_for_each(|request| dump(machine, request))
+    })
 }
 
 fn start(args: &Args, loaded: &Loaded) -> Result<Start, Failure> {
@@ -132,19 +149,6 @@ fn start(args: &Args, loaded: &Loaded) -> Result<Start, Failure> {
         start = start.with_slot(slot, *value);
     }
     Ok(start)
-}
-
-/// Runs to an exit, with the guest's output on the stream that the report does not use.
-fn execute(machine: &mut Machine, json: bool) -> Result<Result<Exit, HostError>, Failure> {
-    let output: Box<dyn Write> = if json {
-        Box::new(io::stderr().lock())
-    } else {
-        Box::new(io::stdout().lock())
-    };
-    let mut host = Bare::new(io::BufWriter::new(output));
-    let result = machine.run(&mut host);
-    host.finish().map_err(Failure::output)?;
-    Ok(result)
 }
 
 fn dump(machine: &Machine, request: &DumpArg) -> Result<(), Failure> {

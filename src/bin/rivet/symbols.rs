@@ -54,12 +54,17 @@ impl Symbols {
 
 /// The pc that `--entry` names: a symbol or an offset.
 pub(crate) fn resolve(symbols: &Symbols, entry: &str) -> Result<Pc, Failure> {
+    place(symbols, "--entry", entry)
+}
+
+/// The pc that an option names: a symbol or an offset.
+pub(crate) fn place(symbols: &Symbols, option: &str, entry: &str) -> Result<Pc, Failure> {
     if let Some(symbol) = symbols.0.iter().find(|symbol| symbol.name == entry) {
         return Ok(Pc::new(symbol.pc));
     }
     number::number(entry).map(Pc::new).map_err(|_| {
         Failure::message(format!(
-            "--entry `{entry}` is neither a symbol nor a code offset"
+            "{option} `{entry}` is neither a symbol nor a code offset"
         ))
         .help("`rivet gas FILE` lists the symbols of the code")
     })
