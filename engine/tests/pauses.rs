@@ -3,8 +3,8 @@
 mod snapshots;
 
 use rivet_engine::{
-    Call, CallContext, Exit, Flow, Host, Interrupt, Machine, NoHost, Pause, Payment, Quote, Ran,
-    Until, View,
+    Call, CallContext, Engine, Exit, Flow, Host, Interrupt, Machine, NoHost, Pause, Payment, Quote,
+    Ran, Until, View,
 };
 use rivet_isa::{GuestAddr, Pc, Reg};
 use snapshots::{Adds, Seen, carried, engines, finish, gas, machine, seen};
@@ -201,62 +201,55 @@ const ENDLESS: &str = "
     sd a0, 0(a1)
     jal zero, -28";
 
+/// The machine of [`ENDLESS`] run without other pauses to the block at which this gas is left.
+fn undisturbed(engine: &Engine, left: u64) -> Seen {
+    let mut vm = machine(engine, ENDLESS, 1 << 60);
+    let until = Until::exit().gas_left(gas(left));
+    assert_eq!(
+        vm.run_until(&mut NoHost, &until),
+        Ok(Ran::Paused(Pause::Gas))
+    );
+    seen(&vm)
+}
+
 #[test]
 fn another_thread_stops_an_endless_run_without_a_trace() {
-    let budget = 60_000_000;
-    let mut whole = machine(&engines()[0], ENDLESS, budget);
-    assert_eq!(whole.run(&mut NoHost), Ok(Exit::OutOfGas));
     for engine in engines() {
-        let mut vm = machine(&engine, ENDLESS, budget);
+        let mut vm = machine(&engine, ENDLESS, 1 << 60);
         let interrupt = Interrupt::new();
         let until = Until::exit().interrupted(&interrupt);
-        let mut pauses = 0;
-        let end = loop {
+        for _ in 0..3 {
+            let before = vm.gas();
             let ran = std::thread::scope(|scope| {
                 scope.spawn(|| {
-                    std::thread::sleep(Duration::from_millis(2));
+                    std::thread::sleep(Duration::from_millis(1));
                     interrupt.raise();
                 });
                 vm.run_until(&mut NoHost, &until).unwrap()
             });
             interrupt.clear();
-            match ran {
-                Ran::Exit(exit) => break exit,
-                Ran::Paused(pause) => assert_eq!(pause, Pause::Interrupted),
-            }
+            assert_eq!(ran, Ran::Paused(Pause::Interrupted));
             assert!(vm.program().starts().contains(vm.pc()));
-            pauses += 1;
-        };
-        assert!(
-            pauses > 0,
-            "60 million gas take longer than two milliseconds"
-        );
-        assert_eq!((end, seen(&vm)), (Exit::OutOfGas, seen(&whole)));
+            assert!(vm.gas() <= before);
+        }
+        assert_eq!(seen(&vm), undisturbed(&engine, vm.gas().value()));
     }
 }
 
 #[test]
 fn a_deadline_stops_a_run_without_a_trace() {
-    let budget = 60_000_000;
-    let mut whole = machine(&engines()[0], ENDLESS, budget);
-    assert_eq!(whole.run(&mut NoHost), Ok(Exit::OutOfGas));
     for engine in engines() {
-        let mut vm = machine(&engine, ENDLESS, budget);
-        let until = Until::exit().within(Duration::from_millis(1));
-        let mut pauses = 0;
-        while let Ran::Paused(pause) = vm.run_until(&mut NoHost, &until).unwrap() {
-            assert_eq!(pause, Pause::Deadline);
-            pauses += 1;
-        }
-        assert!(pauses > 0);
-        assert_eq!(seen(&vm), seen(&whole));
+        let mut vm = machine(&engine, ENDLESS, 1 << 60);
         let at_once = Until::exit().within(Duration::ZERO);
-        vm = machine(&engine, ENDLESS, budget);
-        assert_eq!(
-            vm.run_until(&mut NoHost, &at_once),
-            Ok(Ran::Paused(Pause::Deadline))
-        );
-        assert_eq!(vm.gas().value(), budget);
+        let paused = Ok(Ran::Paused(Pause::Deadline));
+        assert_eq!(vm.run_until(&mut NoHost, &at_once), paused);
+        assert_eq!(vm.gas().value(), 1 << 60);
+        let until = Until::exit().within(Duration::from_millis(1));
+        for _ in 0..3 {
+            assert_eq!(vm.run_until(&mut NoHost, &until), paused);
+        }
+        assert!(vm.gas().value() < 1 << 60);
+        assert_eq!(seen(&vm), undisturbed(&engine, vm.gas().value()));
     }
 }
 
