@@ -167,56 +167,108 @@ fn timed(work: impl FnOnce() -> u64) -> Duration {
     begin.elapsed()
 }
 
+/// Fusions: name, first part, second part, and what uses the result. `NEXT` is the distance from
+/// the first part to behind the second.
+const SHAPES: [(&str, &str, &str, &str); 15] = [
+    (
+        "full_product",
+        "mulhu a3, a1, a2",
+        "mul a1, a1, a2",
+        "xor a1, a1, a3",
+    ),
+    (
+        "carry",
+        "add a3, a1, a2",
+        "sltu a4, a3, a1",
+        "add a1, a3, a4",
+    ),
+    (
+        "borrow",
+        "sltu a4, a1, a2",
+        "sub a3, a1, a2",
+        "add a1, a3, a4",
+    ),
+    (
+        "constant",
+        "lui a3, 74565",
+        "addiw a3, a3, 1656",
+        "add a1, a1, a3",
+    ),
+    (
+        "extension",
+        "slli a3, a1, 32",
+        "srli a3, a3, 32",
+        "addi a1, a3, 1",
+    ),
+    (
+        "load_sum",
+        "sh3add a3, a1, s0",
+        "ld a3, 0(a3)",
+        "xor a1, a1, a3",
+    ),
+    (
+        "quotient_and_remainder",
+        "divu a3, a1, a2",
+        "remu a4, a1, a2",
+        "add a1, a3, a4",
+    ),
+    (
+        "product_around",
+        "mul a3, a1, a2",
+        "sd a3, 0(s0)\nmulhu a3, a1, a2",
+        "add a1, a1, a3",
+    ),
+    (
+        "carry_chain",
+        "add a3, a1, a2\nsltu a4, a3, a1",
+        "add a4, a4, a1",
+        "xor a1, a3, a4",
+    ),
+    (
+        "borrow_chain",
+        "sltu a4, a1, a2\nsub a3, a1, a2",
+        "sub a4, a1, a4",
+        "xor a1, a3, a4",
+    ),
+    (
+        "low_half",
+        "addw a1, a1, a2",
+        "mulw a1, a1, a2",
+        "addi a1, a1, 1",
+    ),
+    (
+        "result_and_branch",
+        "addi a2, a2, 1",
+        "bnez a2, 4",
+        "xor a1, a1, a2",
+    ),
+    (
+        "set_and_branch",
+        "sltu a3, a1, a2",
+        "bnez a3, 4",
+        "xor a1, a1, a3",
+    ),
+    (
+        "select",
+        "czero.eqz a3, a1, a2",
+        "czero.nez a4, a2, a2\nor a3, a3, a4",
+        "xor a1, a1, a3",
+    ),
+    (
+        "call_far",
+        "auipc t0, 0",
+        "jalr t0, NEXT(t0)",
+        "addi a1, a1, 1",
+    ),
+];
+
 /// Each fusion in a loop, and the same with its parts kept apart by a `fence`, which emits no
 /// code.
 fn fusions(c: &mut Criterion) {
     let mut group = c.benchmark_group("fusions");
-    let shapes = [
-        (
-            "full_product",
-            "mulhu a3, a1, a2",
-            "mul a1, a1, a2",
-            "xor a1, a1, a3",
-        ),
-        (
-            "carry",
-            "add a3, a1, a2",
-            "sltu a4, a3, a1",
-            "add a1, a3, a4",
-        ),
-        (
-            "borrow",
-            "sltu a4, a1, a2",
-            "sub a3, a1, a2",
-            "add a1, a3, a4",
-        ),
-        (
-            "constant",
-            "lui a3, 74565",
-            "addiw a3, a3, 1656",
-            "add a1, a1, a3",
-        ),
-        (
-            "extension",
-            "slli a3, a1, 32",
-            "srli a3, a3, 32",
-            "addi a1, a3, 1",
-        ),
-        (
-            "load_sum",
-            "sh3add a3, a1, s0",
-            "ld a3, 0(a3)",
-            "xor a1, a1, a3",
-        ),
-        (
-            "quotient_and_remainder",
-            "divu a3, a1, a2",
-            "remu a4, a1, a2",
-            "add a1, a3, a4",
-        ),
-    ];
-    for (name, first, second, rest) in shapes {
-        for (kind, between) in [("fused", ""), ("apart", "fence\n")] {
+    for (name, first, second, rest) in SHAPES {
+        for (kind, between, next) in [("fused", "", "8"), ("apart", "fence\n", "12")] {
+            let second = second.replace("NEXT", next);
             let body = format!("{first}\n{between}{second}\n{rest}\nandi a1, a1, 1023\n").repeat(8);
             let source = format!("loop:\n{body}addi a0, a0, -1\nbnez a0, loop\ntrap");
             let mut rig = Rig::new(&source);

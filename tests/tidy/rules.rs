@@ -52,7 +52,7 @@ const LISTS: &[(&str, &str)] = &[
     ("benches/benches/paging.rs", "table"),
     ("interp/tests/common/semantics.rs", "value_x"),
     ("loader/tests/support/machine.rs", "run"),
-    ("jit/tests/instructions.rs", "expected"),
+    ("jit/tests/common/semantics.rs", "expected"),
 ];
 
 /// Runs the tests that are too long for every change.

@@ -16,4 +16,4 @@ mod x64;
 
 pub(crate) use jump::{Rel8, Rel32};
 pub(crate) use memory::{Indexed, Load, Store};
-pub(crate) use x64::{Alu, Asm, BitOp, Cond, Count, F7, Host, Shift, ShiftX, Width};
+pub(crate) use x64::{Alu, Asm, BitOp, Cond, Count, F7, Host, Rotate, Shift, ShiftX, Width};

@@ -54,6 +54,8 @@ pub(crate) enum Width {
 pub(crate) enum Alu {
     Add = 0,
     Or = 1,
+    Adc = 2,
+    Sbb = 3,
     And = 4,
     Sub = 5,
     Xor = 6,
@@ -81,6 +83,13 @@ pub(crate) enum Shift {
     Shl = 4,
     Shr = 5,
     Sar = 7,
+}
+
+/// Rotations by cl.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rotate {
+    Left = 0,
+    Right = 1,
 }
 
 /// BMI2 shifts by a register; the value is the mandatory prefix in VEX form.
@@ -336,6 +345,12 @@ impl Asm {
     #[inline(always)]
     pub(crate) fn shift_by(&mut self, width: Width, op: ShiftX, dst: Host, src: Host, count: Host) {
         self.vex(2, op as u64, width, 0xF7, [dst, count, src]);
+    }
+
+    /// Rotation of `dst` by cl, which the hardware masks to the width.
+    #[inline(always)]
+    pub(crate) fn rotate(&mut self, width: Width, op: Rotate, dst: Host) {
+        self.op_digit(width, 0xD3, op as u64, dst);
     }
 
     /// `dst = src rotated right by amount`, flags untouched.

@@ -48,11 +48,30 @@ pub(super) fn logic(asm: &mut Asm, op: Alu, d: Host, a: Host, b: Host) {
     }
 }
 
-pub(super) fn shift_imm(asm: &mut Asm, op: Shift, d: Host, a: Host, amount: u8) {
-    asm.mov(Width::W64, d, a);
-    if amount != 0 {
-        asm.shift_imm(Width::W64, op, d, amount);
+/// `d = a shifted by amount`, in 32-bit width with the upper half cleared.
+pub(super) fn shift_imm(asm: &mut Asm, width: Width, op: Shift, d: Host, a: Host, amount: u8) {
+    if op == Shift::Shl && amount == 1 {
+        add(asm, width, d, a, a);
+    } else if amount == 0 {
+        asm.mov(width, d, a);
+    } else {
+        shift_imm_flags(asm, width, op, d, a, amount);
     }
+}
+
+/// The same for an amount other than zero, with sign and zero flags set by the result.
+pub(super) fn shift_imm_flags(
+    asm: &mut Asm,
+    width: Width,
+    op: Shift,
+    d: Host,
+    a: Host,
+    amount: u8,
+) {
+    if d != a {
+        asm.mov(width, d, a);
+    }
+    asm.shift_imm(width, op, d, amount);
 }
 
 /// `d = cond after compare ? 1 : 0`, where `compare` reads `sources`.

@@ -2,13 +2,15 @@
 //!
 //! A fusion writes everything that its parts would have written: whether a register is read
 //! later is not known here. Its parts are computations, or computations before the transfer that
-//! ends a block, so nothing in it can fault half-way; the one exception is `Lowering::load_sum`. Every shape has a filetest of its name.
+//! ends a block, so nothing in it can fault half-way; the exceptions are `Lowering::load_sum` and
+//! `product::around`. Every shape has a filetest of its name. At most three instructions are
+//! looked at, so that looking takes the same time for each instruction.
 
 use rivet_isa::{CODE_BASE, Inst, J, Op, Reg};
 
-use super::{Lower, Lowering, Step, Targets};
+use super::{Lower, Lowering, Step, Targets, carry, compare, product};
 use crate::abi::{Home, home};
-use crate::asm::{Alu, Asm, Cond, Host, Width};
+use crate::asm::{Cond, Host, Width};
 
 /// Lowers the fusion that `steps` begin with; says how many instructions it was, 0 for none.
 #[inline(always)]
@@ -20,15 +22,29 @@ pub(crate) fn fuse<T: Targets>(this: &mut Lowering, steps: &[Step], targets: &T)
     let done = match (a.op(), b.op()) {
         (Op::Auipc, Op::Jalr) => return call_far(this, *first, *second, targets),
         (Op::Auipc | Op::Lui, Op::Addi | Op::Addiw) => constant_pair(this, *first, b),
-        (Op::Mulhu, Op::Mul) | (Op::Mul, Op::Mulhu) => full_product(this, a, b),
-        (Op::Add | Op::Addi, Op::Sltu) => carry(this, a, b),
+        (Op::Mulhu, Op::Mul) | (Op::Mul, Op::Mulhu) => product::adjacent(this, a, b),
+        (Op::Mulhu | Op::Mul, _) => return product::around(this, steps, targets),
+        (Op::Add | Op::Addi, Op::Sltu) => return carry::carry(this, steps),
         (Op::Add | Op::Sh1add | Op::Sh2add | Op::Sh3add, second) if second.is_load() => {
             this.load_sum(*first, steps[1])
         }
-        (Op::Sltu, Op::Sub) => borrow(this, a, b),
+        (Op::Sltu, Op::Sub) => return carry::borrow(this, steps),
         (Op::Sltu | Op::Slt | Op::Sltiu | Op::Slti, Op::Beq | Op::Bne) => {
-            return set_and_branch(this, *first, *second, targets);
+            return compare::set_and_branch(this, *first, *second, targets);
         }
+        (
+            Op::Addi
+            | Op::Add
+            | Op::Sub
+            | Op::And
+            | Op::Or
+            | Op::Xor
+            | Op::Andi
+            | Op::Slli
+            | Op::Srli
+            | Op::Srai,
+            Op::Beq | Op::Bne | Op::Blt | Op::Bge,
+        ) => return compare::result_and_branch(this, a, *second, targets),
         (Op::Slli, Op::Srli | Op::Srai) => extension(this, a, b),
         (Op::CzeroEqz | Op::CzeroNez, Op::CzeroEqz | Op::CzeroNez) => {
             return steps.get(2).map_or(0, |or| select(this, a, b, or.inst));
@@ -36,9 +52,42 @@ pub(crate) fn fuse<T: Targets>(this: &mut Lowering, steps: &[Step], targets: &T)
         (Op::Div | Op::Divu | Op::Divw | Op::Divuw, Op::Rem | Op::Remu | Op::Remw | Op::Remuw) => {
             super::m::quotient_and_remainder(this, a, b)
         }
+        (
+            Op::Addw
+            | Op::Addiw
+            | Op::Subw
+            | Op::Sllw
+            | Op::Slliw
+            | Op::Mulw
+            | Op::Roriw
+            | Op::Rolw
+            | Op::Rorw,
+            _,
+        ) => {
+            this.low_half = overwrites_after_low_half(b, a.rd());
+            false
+        }
         _ => false,
     };
     if done { 2 } else { 0 }
+}
+
+/// Whether `inst` overwrites `reg` and depends on no more than its low 32 bits, so that those
+/// need not be extended before it. It is a computation, so nobody sees the register in between.
+fn overwrites_after_low_half(inst: Inst, reg: Reg) -> bool {
+    if inst.rd() != reg {
+        return false;
+    }
+    match inst.op() {
+        Op::Addw | Op::Subw | Op::Sllw | Op::Srlw | Op::Sraw | Op::Mulw | Op::Rolw | Op::Rorw => {
+            true
+        }
+        Op::Addiw | Op::Slliw | Op::Srliw | Op::Sraiw | Op::Roriw => true,
+        Op::SextB | Op::SextH | Op::ZextH | Op::SlliUw => true,
+        Op::Andi => inst.imm() >= 0,
+        Op::AddUw | Op::Sh1addUw | Op::Sh2addUw | Op::Sh3addUw => inst.rs2() != reg,
+        _ => false,
+    }
 }
 
 /// Host registers of registers that all have one.
@@ -108,116 +157,6 @@ fn constant_pair(this: &mut Lowering, first: Step, add: Inst) -> bool {
     }
     this.constant(add.rd(), sum);
     true
-}
-
-/// `mulhu h, a, b; mul l, a, b` in either order: one `mulx`.
-fn full_product(this: &mut Lowering, first: Inst, second: Inst) -> bool {
-    let same = (first.rs1(), first.rs2()) == (second.rs1(), second.rs2())
-        || (first.rs1(), first.rs2()) == (second.rs2(), second.rs1());
-    let clobbers = first.rd() == first.rs1() || first.rd() == first.rs2();
-    if !same || clobbers || first.rd() == second.rd() {
-        return false;
-    }
-    let Some([x, y, a, b]) = hosts([first.rd(), second.rd(), first.rs1(), first.rs2()]) else {
-        return false;
-    };
-    let (high, low) = if first.op() == Op::Mulhu {
-        (x, y)
-    } else {
-        (y, x)
-    };
-    this.asm.mov(Width::W64, Host::RDX, a);
-    this.asm.mulx(high, low, b);
-    true
-}
-
-/// `c = carry flag`, which survives.
-fn carry_into(asm: &mut Asm, c: Host) {
-    asm.mov_imm(c, 0);
-    asm.set(Cond::Below, c);
-}
-
-/// `add d, a, b; sltu c, d, x` with x one of the summands: the carry.
-fn carry(this: &mut Lowering, add: Inst, set: Inst) -> bool {
-    let summand = match add.op() {
-        Op::Add => set.rs2() == add.rs1() || set.rs2() == add.rs2(),
-        _ => set.rs2() == add.rs1(),
-    };
-    if set.rs1() != add.rd() || !summand || set.rs2() == add.rd() {
-        return false;
-    }
-    if add.op() == Op::Addi {
-        let Some([c, d, a]) = hosts([set.rd(), add.rd(), add.rs1()]) else {
-            return false;
-        };
-        this.asm.mov(Width::W64, d, a);
-        this.asm.alu_imm(Width::W64, Alu::Add, d, add.imm());
-        carry_into(&mut this.asm, c);
-        return true;
-    }
-    let Some([c, d, a, b]) = hosts([set.rd(), add.rd(), add.rs1(), add.rs2()]) else {
-        return false;
-    };
-    let (keep, other) = if d == b { (b, a) } else { (a, b) };
-    this.asm.mov(Width::W64, d, keep);
-    this.asm.alu(Width::W64, Alu::Add, d, other);
-    carry_into(&mut this.asm, c);
-    true
-}
-
-/// `sltu c, a, b; sub d, a, b`: the borrow.
-fn borrow(this: &mut Lowering, set: Inst, sub: Inst) -> bool {
-    let same = (set.rs1(), set.rs2()) == (sub.rs1(), sub.rs2());
-    let clobbers = set.rd() == set.rs1() || set.rd() == set.rs2() || set.rd() == sub.rd();
-    let Some([c, d, a, b]) = hosts([set.rd(), sub.rd(), sub.rs1(), sub.rs2()]) else {
-        return false;
-    };
-    if !same || clobbers || d == b {
-        return false;
-    }
-    this.asm.mov(Width::W64, d, a);
-    this.asm.alu(Width::W64, Alu::Sub, d, b);
-    carry_into(&mut this.asm, c);
-    true
-}
-
-/// `slt t, a, b; bnez t, target` and the like: one comparison.
-fn set_and_branch<T: Targets>(
-    this: &mut Lowering,
-    first: Step,
-    branch: Step,
-    targets: &T,
-) -> usize {
-    let (set, jump) = (first.inst, branch.inst);
-    let tested = set.rd();
-    let pair = (jump.rs1(), jump.rs2());
-    if pair != (tested, Reg::ZERO) && pair != (Reg::ZERO, tested) {
-        return 0;
-    }
-    let Some([d, a]) = hosts([tested, set.rs1()]) else {
-        return 0;
-    };
-    let signed = matches!(set.op(), Op::Slt | Op::Slti);
-    let (less, not_less) = if signed {
-        (Cond::Less, Cond::GreaterEqual)
-    } else {
-        (Cond::Below, Cond::AboveEqual)
-    };
-    if matches!(set.op(), Op::Slt | Op::Sltu) {
-        let Some([b]) = hosts([set.rs2()]) else {
-            return 0;
-        };
-        this.asm.alu(Width::W64, Alu::Cmp, a, b);
-    } else {
-        this.asm.alu_imm(Width::W64, Alu::Cmp, a, set.imm());
-    }
-    this.asm.mov_imm(d, 0);
-    this.asm.set(less, d);
-    this.step = branch;
-    let cond = if jump.op() == Op::Bne { less } else { not_less };
-    let target = i64::from(branch.pc) + i64::from(jump.imm());
-    Lower::new(this, targets).jump_if(cond, target);
-    2
 }
 
 /// `slli t, a, n; srli d, t, n` where t = d: the low bits of a register.

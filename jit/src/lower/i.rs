@@ -152,19 +152,19 @@ impl<T: Targets> VisitI for Lower<'_, T> {
 
     fn slli(&mut self, o: I6) {
         self.this.two(o.rd, o.rs1, |asm, d, a| {
-            shift_imm(asm, Shift::Shl, d, a, o.amount)
+            shift_imm(asm, Width::W64, Shift::Shl, d, a, o.amount)
         });
     }
 
     fn srli(&mut self, o: I6) {
         self.this.two(o.rd, o.rs1, |asm, d, a| {
-            shift_imm(asm, Shift::Shr, d, a, o.amount)
+            shift_imm(asm, Width::W64, Shift::Shr, d, a, o.amount)
         });
     }
 
     fn srai(&mut self, o: I6) {
         self.this.two(o.rd, o.rs1, |asm, d, a| {
-            shift_imm(asm, Shift::Sar, d, a, o.amount)
+            shift_imm(asm, Width::W64, Shift::Sar, d, a, o.amount)
         });
     }
 
@@ -242,6 +242,7 @@ impl<T: Targets> VisitI for Lower<'_, T> {
     }
 
     fn addiw(&mut self, o: I) {
+        let low_half = std::mem::take(&mut self.this.low_half);
         if o.rs1.is_zero() {
             return self.this.constant(o.rd, i64::from(o.imm) as u64);
         }
@@ -250,20 +251,21 @@ impl<T: Targets> VisitI for Lower<'_, T> {
                 return asm.movsxd(d, a);
             }
             add_imm(asm, Width::W32, d, a, o.imm);
-            asm.movsxd(d, d);
+            if !low_half {
+                asm.movsxd(d, d);
+            }
         });
     }
 
     fn slliw(&mut self, o: I5) {
+        let low_half = std::mem::take(&mut self.this.low_half);
         self.this.two(o.rd, o.rs1, |asm, d, a| {
-            if o.amount != 0 {
-                if d != a {
-                    asm.mov(Width::W32, d, a);
-                }
-                asm.shift_imm(Width::W32, Shift::Shl, d, o.amount);
+            if o.amount == 0 {
+                return asm.movsxd(d, a);
+            }
+            shift_imm(asm, Width::W32, Shift::Shl, d, a, o.amount);
+            if !low_half {
                 asm.movsxd(d, d);
-            } else {
-                asm.movsxd(d, a);
             }
         });
     }
@@ -291,16 +293,20 @@ impl<T: Targets> VisitI for Lower<'_, T> {
     }
 
     fn addw(&mut self, o: R) {
-        self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
-            add(asm, Width::W32, d, a, b);
-            asm.movsxd(d, d);
+        self.this.word([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            add(asm, Width::W32, d, a, b)
         });
     }
 
     fn subw(&mut self, o: R) {
-        self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
-            sub(asm, Width::W32, d, a, b);
-            asm.movsxd(d, d);
+        if o.rs1.is_zero() {
+            return self.this.word([o.rd, o.rs2, o.rs2], |asm, d, a, _| {
+                asm.mov(Width::W64, d, a);
+                asm.unary(Width::W32, F7::Neg, d);
+            });
+        }
+        self.this.word([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            sub(asm, Width::W32, d, a, b)
         });
     }
 
@@ -323,24 +329,32 @@ impl<T: Targets> VisitI for Lower<'_, T> {
 
 impl super::Lowering {
     fn shift_word(&mut self, o: R, op: ShiftX) {
-        self.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+        self.word([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
             asm.shift_by(Width::W32, op, d, a, b);
-            asm.movsxd(d, d);
         });
     }
 
     fn set_if(&mut self, o: R, cond: Cond) {
-        if o.rs1.is_zero() && cond == Cond::Below && !o.rs2.is_zero() {
-            return self.two(o.rd, o.rs2, |asm, d, a| {
-                set_after(asm, Cond::NotEqual, d, [a, a], |asm| {
-                    asm.test(Width::W64, a, a)
+        match (o.rs1.is_zero(), o.rs2.is_zero(), cond) {
+            (false, true, Cond::Less) => self.two(o.rd, o.rs1, |asm, d, a| {
+                shift_imm(asm, Width::W64, Shift::Shr, d, a, 63)
+            }),
+            (_, true, _) => self.constant(o.rd, 0),
+            (true, false, _) => {
+                let above_zero = if cond == Cond::Less {
+                    Cond::Greater
+                } else {
+                    Cond::NotEqual
+                };
+                self.two(o.rd, o.rs2, |asm, d, a| {
+                    set_after(asm, above_zero, d, [a, a], |asm| asm.test(Width::W64, a, a));
                 });
-            });
+            }
+            (false, false, _) => self.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+                set_after(asm, cond, d, [a, b], |asm| {
+                    asm.alu(Width::W64, Alu::Cmp, a, b)
+                });
+            }),
         }
-        self.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
-            set_after(asm, cond, d, [a, b], |asm| {
-                asm.alu(Width::W64, Alu::Cmp, a, b)
-            });
-        });
     }
 }

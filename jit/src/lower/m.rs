@@ -35,9 +35,8 @@ impl<T: Targets> VisitM for Lower<'_, T> {
     }
 
     fn mulw(&mut self, o: R) {
-        self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
-            low(asm, Width::W32, d, a, b);
-            asm.movsxd(d, d);
+        self.this.word([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
+            low(asm, Width::W32, d, a, b)
         });
     }
 

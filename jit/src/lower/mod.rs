@@ -6,15 +6,19 @@
 //!
 //! * an instruction that can fault does so before it changes any guest register, and with all
 //!   of them in their homes;
-//! * flags and rdx carry nothing from one guest instruction to the next.
+//! * flags and rdx carry nothing from one template to the next; a fused shape (`fuse.rs`) is one
+//!   template.
 
 mod alu;
 mod borrow;
+mod carry;
+mod compare;
 mod control;
 mod fuse;
 mod i;
 mod m;
 mod memory;
+mod product;
 mod xjar;
 mod zba;
 mod zbb;
@@ -89,6 +93,8 @@ pub(crate) struct Lowering {
     pub(crate) constants: Constants,
     /// The instruction being lowered.
     pub(crate) step: Step,
+    /// The next instruction overwrites this one's result and depends on its low half only.
+    low_half: bool,
     /// Guest accesses, ascending by native offset.
     pub(crate) traps: Vec<Trap>,
     /// Jumps to blocks ahead, by code offset.
@@ -117,6 +123,7 @@ impl Lowering {
             asm: Asm::default(),
             constants: Constants { table: 0, limit: 0 },
             step: nothing,
+            low_half: false,
             traps: Vec::new(),
             ahead: Vec::new(),
             outside: Vec::new(),
@@ -147,6 +154,19 @@ impl Lowering {
         step.inst.visit(&mut Lower {
             this: self,
             targets,
+        });
+    }
+
+    /// Runs a template whose result has 32 bits, and extends the result unless it is as good
+    /// without.
+    #[inline(always)]
+    fn word(&mut self, regs: [Reg; 3], body: impl FnOnce(&mut Asm, Host, Host, Host)) {
+        let low_half = std::mem::take(&mut self.low_half);
+        self.three(regs, |asm, d, a, b| {
+            body(asm, d, a, b);
+            if !low_half {
+                asm.movsxd(d, d);
+            }
         });
     }
 

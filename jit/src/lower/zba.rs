@@ -2,6 +2,7 @@
 
 use rivet_isa::{I6, R, VisitZba};
 
+use super::alu::shift_imm;
 use super::{Lower, Targets};
 use crate::asm::{Alu, Host, Shift, Width};
 
@@ -42,9 +43,7 @@ impl<T: Targets> VisitZba for Lower<'_, T> {
     fn slli_uw(&mut self, o: I6) {
         self.this.two(o.rd, o.rs1, |asm, d, a| {
             asm.mov(Width::W32, d, a);
-            if o.amount != 0 {
-                asm.shift_imm(Width::W64, Shift::Shl, d, o.amount);
-            }
+            shift_imm(asm, Width::W64, Shift::Shl, d, d, o.amount);
         });
     }
 }

@@ -1,10 +1,10 @@
 //! Basic bit manipulation (ISA §6.11).
 
 use dynasmrt::{DynasmApi as _, dynasm};
-use rivet_isa::{I1, I5, I6, R, Reg, VisitZbb};
+use rivet_isa::{I1, I5, I6, R, VisitZbb};
 
 use super::{Lower, Targets};
-use crate::asm::{Alu, Asm, Cond, Count, F7, Host, ShiftX, Width};
+use crate::asm::{Alu, Asm, Cond, Count, F7, Host, Rotate, Width};
 
 impl<T: Targets> VisitZbb for Lower<'_, T> {
     fn andn(&mut self, o: R) {
@@ -93,11 +93,11 @@ impl<T: Targets> VisitZbb for Lower<'_, T> {
     }
 
     fn rol(&mut self, o: R) {
-        self.rotate(o, Width::W64, ShiftX::Shl);
+        self.rotate(o, Width::W64, Rotate::Left);
     }
 
     fn ror(&mut self, o: R) {
-        self.rotate(o, Width::W64, ShiftX::Shr);
+        self.rotate(o, Width::W64, Rotate::Right);
     }
 
     fn rori(&mut self, o: I6) {
@@ -107,17 +107,16 @@ impl<T: Targets> VisitZbb for Lower<'_, T> {
     }
 
     fn rolw(&mut self, o: R) {
-        self.rotate(o, Width::W32, ShiftX::Shl);
+        self.rotate(o, Width::W32, Rotate::Left);
     }
 
     fn rorw(&mut self, o: R) {
-        self.rotate(o, Width::W32, ShiftX::Shr);
+        self.rotate(o, Width::W32, Rotate::Right);
     }
 
     fn roriw(&mut self, o: I5) {
-        self.this.two(o.rd, o.rs1, |asm, d, a| {
-            asm.rorx(Width::W32, d, a, o.amount);
-            asm.movsxd(d, d);
+        self.this.word([o.rd, o.rs1, o.rs1], |asm, d, a, _| {
+            asm.rorx(Width::W32, d, a, o.amount)
         });
     }
 
@@ -151,8 +150,21 @@ impl<T> Lower<'_, T> {
 
     /// `rd = rs2 if rs1 takes_b rs2, else rs1`; `takes_a` is the opposite condition.
     fn pick(&mut self, o: R, takes_b: Cond, takes_a: Cond) {
-        let regs: [Reg; 3] = [o.rd, o.rs1, o.rs2];
-        self.this.three(regs, |asm, d, a, b| {
+        // The operands commute, so x0 comes second.
+        let (rs1, rs2) = if o.rs1.is_zero() {
+            (o.rs2, o.rs1)
+        } else {
+            (o.rs1, o.rs2)
+        };
+        if rs2.is_zero() && !rs1.is_zero() {
+            return self.this.two(o.rd, rs1, |asm, d, a| {
+                asm.zero(Host::RDX);
+                asm.alu(Width::W64, Alu::Cmp, a, Host::RDX);
+                asm.mov(Width::W64, d, a);
+                asm.cmov(takes_b, d, Host::RDX);
+            });
+        }
+        self.this.three([o.rd, rs1, rs2], |asm, d, a, b| {
             asm.alu(Width::W64, Alu::Cmp, a, b);
             if d == b {
                 asm.cmov(takes_a, d, a);
@@ -163,27 +175,33 @@ impl<T> Lower<'_, T> {
         });
     }
 
-    fn rotate(&mut self, o: R, width: Width, op: ShiftX) {
-        self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
-            rotate_by(asm, width, op, [d, a, b])
-        });
+    fn rotate(&mut self, o: R, width: Width, op: Rotate) {
+        let regs = [o.rd, o.rs1, o.rs2];
+        let body = |asm: &mut Asm, d, a, b| rotate_by(asm, width, op, [d, a, b]);
+        match width {
+            Width::W64 => self.this.three(regs, body),
+            Width::W32 => self.this.word(regs, body),
+        }
     }
 }
 
-/// Rotation by a register as two shifts, the second by the negated count: unlike the rotate
-/// instruction this needs no particular register, and every part of it is one micro-operation.
-fn rotate_by(asm: &mut Asm, width: Width, op: ShiftX, [d, a, b]: [Host; 3]) {
-    let back = if op == ShiftX::Shl {
-        ShiftX::Shr
+/// Rotation by a register, whose count has to be in cl: what lives there waits in rdx. The moves
+/// take no time; two shifts and an `or` would.
+fn rotate_by(asm: &mut Asm, width: Width, op: Rotate, [d, a, n]: [Host; 3]) {
+    let count = Host::RCX;
+    if d == count {
+        asm.mov(Width::W64, Host::RDX, a);
+        asm.mov(Width::W32, count, n);
+        asm.rotate(width, op, Host::RDX);
+        asm.mov(Width::W64, d, Host::RDX);
+    } else if n == count {
+        asm.mov(Width::W64, d, a);
+        asm.rotate(width, op, d);
     } else {
-        ShiftX::Shl
-    };
-    asm.mov(Width::W32, Host::RDX, b);
-    asm.unary(Width::W32, F7::Neg, Host::RDX);
-    asm.shift_by(width, back, Host::RDX, a, Host::RDX);
-    asm.shift_by(width, op, d, a, b);
-    asm.alu(width, Alu::Or, d, Host::RDX);
-    if width == Width::W32 {
-        asm.movsxd(d, d);
+        asm.mov(Width::W64, Host::RDX, count);
+        asm.mov(Width::W32, count, n);
+        asm.mov(Width::W64, d, if a == count { Host::RDX } else { a });
+        asm.rotate(width, op, d);
+        asm.mov(Width::W64, count, Host::RDX);
     }
 }

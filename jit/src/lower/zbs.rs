@@ -2,9 +2,9 @@
 
 use rivet_isa::{I6, R, VisitZbs};
 
-use super::alu::set_after;
+use super::alu::{set_after, shift_imm};
 use super::{Lower, Targets};
-use crate::asm::{Alu, BitOp, Cond, Host, Shift, Width};
+use crate::asm::{Alu, BitOp, Cond, Host, Shift, ShiftX, Width};
 
 impl<T: Targets> VisitZbs for Lower<'_, T> {
     fn bclr(&mut self, o: R) {
@@ -25,10 +25,7 @@ impl<T: Targets> VisitZbs for Lower<'_, T> {
 
     fn bexti(&mut self, o: I6) {
         self.this.two(o.rd, o.rs1, |asm, d, a| {
-            asm.mov(Width::W64, d, a);
-            if o.amount != 0 {
-                asm.shift_imm(Width::W64, Shift::Shr, d, o.amount);
-            }
+            shift_imm(asm, Width::W64, Shift::Shr, d, a, o.amount);
             asm.alu_imm(Width::W32, Alu::And, d, 1);
         });
     }
@@ -42,10 +39,19 @@ impl<T: Targets> VisitZbs for Lower<'_, T> {
     }
 
     fn bset(&mut self, o: R) {
+        if o.rs1.is_zero() {
+            return self.this.two(o.rd, o.rs2, |asm, d, n| {
+                asm.mov_imm(Host::RDX, 1);
+                asm.shift_by(Width::W64, ShiftX::Shl, d, Host::RDX, n);
+            });
+        }
         self.change(o, BitOp::Set);
     }
 
     fn bseti(&mut self, o: I6) {
+        if o.rs1.is_zero() {
+            return self.this.constant(o.rd, 1 << (o.amount & 63));
+        }
         self.change_imm(o, BitOp::Set);
     }
 }

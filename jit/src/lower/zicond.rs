@@ -12,6 +12,10 @@ impl<T: Targets> VisitZicond for Lower<'_, T> {
                 // Where the condition is zero, so is the destination already.
                 asm.test(Width::W64, c, c);
                 asm.cmov(Cond::NotEqual, d, a);
+            } else if d == a {
+                // Where it is taken, the condition itself is the zero.
+                asm.test(Width::W64, c, c);
+                asm.cmov(Cond::Equal, d, c);
             } else {
                 keep_if(asm, Cond::NotEqual, [d, a, c]);
             }
@@ -20,7 +24,7 @@ impl<T: Targets> VisitZicond for Lower<'_, T> {
 
     fn czero_nez(&mut self, o: R) {
         self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, c| {
-            if d == c {
+            if d == a || d == c {
                 asm.zero(Host::RDX);
                 asm.test(Width::W64, c, c);
                 asm.mov(Width::W64, d, a);
@@ -32,20 +36,9 @@ impl<T: Targets> VisitZicond for Lower<'_, T> {
     }
 }
 
-/// `d = a if c compared with zero satisfies cond, else 0`, for d other than c.
+/// `d = a if c compared with zero satisfies cond, else 0`, for d other than a and c.
 fn keep_if(asm: &mut Asm, cond: Cond, [d, a, c]: [Host; 3]) {
-    if d == a {
-        let otherwise = if cond == Cond::Equal {
-            Cond::NotEqual
-        } else {
-            Cond::Equal
-        };
-        asm.zero(Host::RDX);
-        asm.test(Width::W64, c, c);
-        asm.cmov(otherwise, d, Host::RDX);
-    } else {
-        asm.zero(d);
-        asm.test(Width::W64, c, c);
-        asm.cmov(cond, d, a);
-    }
+    asm.zero(d);
+    asm.test(Width::W64, c, c);
+    asm.cmov(cond, d, a);
 }

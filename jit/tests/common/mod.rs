@@ -3,6 +3,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod maps;
+pub(crate) mod semantics;
 
 use std::sync::{Arc, LazyLock};
 
