@@ -49,6 +49,6 @@ mod translation;
 pub use activation::{Left, RunError};
 pub use host::{Call, CallKind, CallMemory, Flow, Host, NoHost};
 pub use memory::{CodeCache, CodeCacheConfig, MemoryError};
-pub use program::{NativeChunk, Program, ProgramError, Totals};
+pub use program::{Gates, NativeChunk, Program, ProgramError, Totals};
 pub use run::Cpu;
 pub use support::{Unsupported, supported};

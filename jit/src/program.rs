@@ -25,6 +25,18 @@ pub(crate) struct Source {
     pub(crate) code: Arc<[u8]>,
     pub(crate) starts: Arc<BlockStarts>,
     pub(crate) costs: FrameCosts,
+    pub(crate) gates: Gates,
+}
+
+/// Whether blocks are charged when they are entered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[doc(hidden)]
+pub enum Gates {
+    /// As gas §4 says.
+    Exact,
+    /// Never, so that the cost of charging can be measured. Gas then says nothing, and a loop
+    /// without end is one: for benchmarks, and for programs that are known to end.
+    LeftOut,
 }
 
 /// The native code of a chunk, as tools show it.
@@ -85,6 +97,21 @@ impl Program {
         costs: FrameCosts,
         cache: &Arc<CodeCache>,
     ) -> Result<Self, ProgramError> {
+        Self::with_gates(code, starts, costs, cache, Gates::Exact)
+    }
+
+    /// [`Program::new`] for benchmarks of the gates.
+    ///
+    /// # Errors
+    /// [`ProgramError`], with the sizes in question.
+    #[doc(hidden)]
+    pub fn with_gates(
+        code: Arc<[u8]>,
+        starts: Arc<BlockStarts>,
+        costs: FrameCosts,
+        cache: &Arc<CodeCache>,
+        gates: Gates,
+    ) -> Result<Self, ProgramError> {
         let len = code.len();
         if len as u64 > MAX_CODE_SIZE {
             return Err(ProgramError::TooLong { len });
@@ -93,6 +120,7 @@ impl Program {
             code,
             starts,
             costs,
+            gates,
         });
         let translation = PerProcess::new(Some(Translation::new(&source, cache.pool())?));
         Ok(Self {

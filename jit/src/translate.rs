@@ -13,6 +13,7 @@ use dynasmrt::{DynasmApi as _, dynasm};
 use crate::chunk::{COLD_CALL, SideTables, Site, SiteKind};
 use crate::context::field;
 use crate::lower::{Constants, Link, Lower, Lowering, Step, Target, Targets, fuse};
+use crate::program::Gates;
 
 /// log2 of a chunk's bytes of guest code.
 pub(crate) const CHUNK_SHIFT: u32 = 16;
@@ -39,6 +40,7 @@ pub(crate) struct Request<'a> {
     /// Number of the chunk.
     pub(crate) chunk: u32,
     pub(crate) costs: FrameCosts,
+    pub(crate) gates: Gates,
     pub(crate) constants: Constants,
     /// Native address of a block of another chunk, if it is translated.
     pub(crate) native: &'a dyn Fn(u32) -> Option<u32>,
@@ -256,7 +258,9 @@ impl Translator {
                 pc, steps, numbers, ..
             } = self.blocks[index];
             self.blocks[index].offset = self.open_block(pc, request.limit)?;
-            if let Some(numbers) = numbers {
+            if let Some(numbers) = numbers
+                && request.gates == Gates::Exact
+            {
                 self.lowering.gate(pc, numbers);
             }
             let map = Map {

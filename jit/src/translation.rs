@@ -171,6 +171,7 @@ impl Translation {
             starts: &self.source.starts,
             chunk: number,
             costs: self.source.costs,
+            gates: self.source.gates,
             constants: Constants {
                 table: self.table.address(),
                 limit: self.table.limit(),
