@@ -143,11 +143,11 @@ impl<H: Host> Activation<'_, H> {
 
     /// A cold call of generated code.
     pub(crate) fn service(&mut self, context: &mut Context) -> u64 {
-        let (chunk, address) = (context.chunk, context.site);
+        let (chunk, address, pushes) = (context.chunk, context.site, context.pushes);
         let found = self
             .translation
             .chunk(chunk as usize)
-            .and_then(|c| Some((c, c.site(address)?)));
+            .and_then(|c| Some((c, c.site(address, pushes)?)));
         let Some((chunk, site)) = found else {
             return self.leave(Err(RunError::UnknownSite { chunk, address }));
         };

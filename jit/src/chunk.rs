@@ -6,15 +6,21 @@
 //!   ├ far jumps   conditional jumps to other chunks land here and go through the table
 //!   ├ thunk       notes the chunk's number and jumps to the service stub
 //!   ├ returns     jumps to the stub for returns that came to the wrong place
-//!   └ cold calls  `call thunk`, five bytes each: the return address says which site it was
+//!   └ cold sites  one `push rsp` each, and after sixteen of them, or the last, `call thunk`
 //! ```
+//!
+//! A jump to a cold site runs on through the rest of its group. The return address says which
+//! group it was, and the number of pushed values, each the address above it, how far from the
+//! group's end it began. So a site takes little more than a byte.
 
 use crate::memory::Code;
 
-/// Bytes of one cold call.
+/// Cold sites that share a call.
+pub(crate) const COLD_GROUP: u32 = 16;
+/// Bytes of the call behind a group.
 pub(crate) const COLD_CALL: u32 = 5;
 
-/// What a cold call is for.
+/// What a cold site is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SiteKind {
     /// The quick gate failed after it deducted the cost.
@@ -35,7 +41,7 @@ pub(crate) enum SiteKind {
     Interpret,
 }
 
-/// A cold call: why, and for which code offset.
+/// A cold site: why, and for which code offset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Site {
     pub(crate) kind: SiteKind,
@@ -76,9 +82,9 @@ pub(crate) struct Trap {
 /// The side tables of a chunk.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct SideTables {
-    /// Offset of the first cold call.
+    /// Offset of the first cold site.
     pub(crate) cold: u32,
-    /// One per cold call, in order.
+    /// One per cold site, in order.
     pub(crate) sites: Box<[Site]>,
     /// Ascending by native offset.
     pub(crate) traps: Box<[Trap]>,
@@ -103,10 +109,14 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    /// The site whose cold call returns to native address `address`.
-    pub(crate) fn site(&self, address: u64) -> Option<Site> {
+    /// The site that came to the call which returns to native address `address` after `pushes`.
+    pub(crate) fn site(&self, address: u64, pushes: u64) -> Option<Site> {
+        const GROUP_BYTES: u32 = COLD_GROUP + COLD_CALL;
         let offset = u32::try_from(address.checked_sub(u64::from(self.code.address()))?).ok()?;
-        let index = (offset.checked_sub(self.tables.cold)? / COLD_CALL).checked_sub(1)?;
+        let last = offset.checked_sub(self.tables.cold)?.checked_sub(1)?;
+        let size = (last % GROUP_BYTES + 1).checked_sub(COLD_CALL)?;
+        let within = size.checked_sub(u32::try_from(pushes).ok()?)?;
+        let index = last / GROUP_BYTES * COLD_GROUP + within;
         self.tables.sites.get(index as usize).copied()
     }
 

@@ -56,6 +56,8 @@ pub(crate) struct Context {
     pub(crate) vector: [u64; 2],
     /// Native address: behind the cold call being serviced, or of the faulting instruction.
     pub(crate) site: u64,
+    /// How many addresses of their own place the cold site being serviced had pushed.
+    pub(crate) pushes: u64,
     /// Number of the chunk being serviced.
     pub(crate) chunk: u64,
     /// Base of the guest window, which is what the GS base must hold.

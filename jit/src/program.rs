@@ -48,7 +48,7 @@ pub struct NativeChunk {
     pub code: Vec<u8>,
     /// Its blocks and their offsets in the code, ascending.
     pub blocks: Vec<(Pc, u32)>,
-    /// Offset of the first cold call; what lies behind is calls of the runtime.
+    /// Offset of the first cold site; what lies behind is calls of the runtime.
     pub cold: u32,
     /// Address of the program's dispatch table, which the code refers to.
     pub table: u64,

@@ -196,6 +196,7 @@ impl<H: Host> Activation<'_, H> {
             flags: 0,
             vector: [0; 2],
             site: 0,
+            pushes: 0,
             chunk: 0,
             window: window.base().expose_provenance() as u64,
             activation: std::ptr::from_mut(self).cast(),

@@ -123,7 +123,9 @@ pub(crate) unsafe extern "sysv64" fn enter(context: *mut Context, target: u64) {
     )
 }
 
-/// Where the thunk of a chunk jumps: on top of the stack is the return address of a cold call.
+/// Where the thunk of a chunk jumps: on top of the stack is the return address of a cold call,
+/// below it what the cold site pushed (`chunk.rs`). That is counted and dropped; what follows is
+/// a native return address, never an address on the stack.
 ///
 /// # Safety
 /// Not callable from Rust; its address goes into the context.
@@ -132,6 +134,16 @@ pub(crate) unsafe extern "sysv64" fn service() {
     naked_asm!(
         spill!(),
         "pop qword ptr [rbx + {site}]
+         xor edx, edx
+         3:
+         lea rax, [rsp + 8]
+         cmp [rsp], rax
+         jne 4f
+         mov rsp, rax
+         inc edx
+         jmp 3b
+         4:
+         mov [rbx + {pushes}], rdx
          mov [rbx + {guest_rsp}], rsp
          and rsp, -16
          mov rdi, rbx
@@ -149,6 +161,7 @@ pub(crate) unsafe extern "sysv64" fn service() {
         host_rsp = const offset_of!(Context, host_rsp),
         guest_rsp = const offset_of!(Context, guest_rsp),
         site = const offset_of!(Context, site),
+        pushes = const offset_of!(Context, pushes),
         service = const offset_of!(Context, service),
         at = const REGS,
         gas_at = const GAS,

@@ -10,7 +10,7 @@ use rivet_isa::{BlockStarts, Flow, Pc, decode};
 
 use dynasmrt::{DynasmApi as _, dynasm};
 
-use crate::chunk::{COLD_CALL, SideTables, Site, SiteKind};
+use crate::chunk::{COLD_GROUP, SideTables, Site, SiteKind};
 use crate::context::field;
 use crate::lower::{Constants, Link, Lower, Lowering, Step, Target, Targets, fuse};
 use crate::program::Gates;
@@ -21,7 +21,10 @@ pub(crate) const CHUNK_SHIFT: u32 = 16;
 pub(crate) const CHUNK_BYTES: u32 = 1 << CHUNK_SHIFT;
 /// Longest block that is translated, in bytes; longer ones go to the interpreter.
 pub(crate) const MAX_BLOCK_BYTES: u32 = 1 << 20;
-/// Loop heads start on a multiple of this, so that no short loop straddles a fetch line.
+/// Offsets of the branches that close a short loop; for longer ones a fetch line more or less is
+/// not worth the padding.
+const SHORT_LOOP: std::ops::RangeInclusive<i32> = -256..=0;
+/// Heads of short loops start on a multiple of this, so that none straddles a fetch line.
 const LOOP_ALIGNMENT: usize = 32;
 
 const _: () = assert!(
@@ -202,7 +205,7 @@ impl Translator {
             };
             let last = self.steps[self.steps.len() - 1];
             let flow = last.inst.flow();
-            if matches!(flow, Flow::Branch | Flow::Jump) && last.inst.imm() <= 0 {
+            if matches!(flow, Flow::Branch | Flow::Jump) && SHORT_LOOP.contains(&last.inst.imm()) {
                 self.heads
                     .note(i64::from(last.pc) + i64::from(last.inst.imm()));
             }
@@ -343,7 +346,7 @@ impl Translator {
         Ok(())
     }
 
-    /// Far jumps, the thunk and the cold calls; then everything inside the chunk is bound.
+    /// Far jumps, the thunk and the cold sites; then everything inside the chunk is bound.
     fn emit_cold(&mut self, request: &Request<'_>) -> Result<(), TooLarge> {
         let Self {
             lowering,
@@ -378,17 +381,20 @@ impl Translator {
             lowering.asm.bind_to(hole, returns);
         }
         lowering.cold_start = lowering.asm.code.len() as u32;
-        for Link { hole, to } in lowering.cold.drain(..) {
+        for group in lowering.cold.chunks(COLD_GROUP as usize) {
             if !lowering.asm.code.reserve(request.limit) {
                 return Err(TooLarge);
             }
-            let here = lowering.asm.code.len() as u32;
-            lowering.asm.bind_to(hole, here);
+            for Link { hole, to } in group {
+                let here = lowering.asm.code.len() as u32;
+                lowering.asm.bind_to(*hole, here);
+                lowering.asm.push_rsp();
+                sites.push(*to);
+            }
             let call = lowering.asm.call();
             lowering.asm.bind_to(call, thunk);
-            debug_assert_eq!(lowering.asm.code.len() as u32 - here, COLD_CALL);
-            sites.push(to);
         }
+        lowering.cold.clear();
         for Link { hole, to } in lowering.ahead.drain(..) {
             let offset = offsets[(to - heads.first) as usize / 2];
             lowering.asm.bind_to(hole, offset);

@@ -28,6 +28,12 @@ impl Asm {
         self.rel32()
     }
 
+    /// `push rsp`: pushes the address of what lies above.
+    #[inline(always)]
+    pub(crate) fn push_rsp(&mut self) {
+        self.code.put(0x54, 1);
+    }
+
     #[inline(always)]
     fn rel32(&mut self) -> Rel32 {
         let at = self.code.len() as u32;

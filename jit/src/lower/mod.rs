@@ -103,11 +103,11 @@ pub(crate) struct Lowering {
     pub(crate) outside: Vec<Link<u32>>,
     /// Conditional jumps that go through the table, by code offset.
     pub(crate) far: Vec<Link<u32>>,
-    /// Jumps to cold calls.
+    /// Jumps to cold sites.
     pub(crate) cold: Vec<Link<Site>>,
     /// Jumps of mismatched returns.
     pub(crate) returns: Vec<Rel32>,
-    /// Offset of the first cold call.
+    /// Offset of the first cold site.
     pub(crate) cold_start: u32,
 }
 
