@@ -2,12 +2,14 @@
 
 mod snapshots;
 
+use rivet_engine::snapshot::SnapshotError;
 use rivet_engine::{
-    Call, CallContext, Engine, Exit, Flow, Host, Interrupt, Machine, NoHost, Pause, Payment, Quote,
-    Ran, Until, View,
+    Call, CallContext, Engine, Exit, Flow, Host, HostError, Interrupt, Machine, NoHost, Pause,
+    Payment, Quote, Ran, Until, View,
 };
 use rivet_isa::{GuestAddr, Pc, Reg};
 use snapshots::{Adds, Seen, carried, engines, finish, gas, machine, seen};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// Blocks at 0, 12, 24 and 28: a loop of three that writes a fresh page each time around, and calls.
@@ -163,6 +165,45 @@ fn a_call_is_left_pending_and_answered_when_the_run_goes_on() {
         assert_eq!(calls, [six, six, six, six, six, zero]);
         let end = unpaused(LOOP, 12_000);
         assert_eq!((seen(&vm), host.0), (end.1, end.2));
+    }
+}
+
+#[test]
+fn a_pending_call_that_the_host_declines_is_an_exit_and_no_pause() {
+    for engine in engines() {
+        let mut vm = machine(&engine, "ecalli 5\n trap", 1000);
+        let until = Until::exit().call();
+        let paused = Ran::Paused(Pause::Call);
+        assert_eq!(vm.run_until(&mut NoHost, &until), Ok(paused));
+        let (selector, payment) = (5, Payment::Unpaid);
+        let exit = Exit::HostCall { selector, payment };
+        assert_eq!(vm.run_until(&mut NoHost, &until), Ok(Ran::Exit(exit)));
+        assert_eq!(vm.run(&mut Adds(Flow::Continue)), Ok(Exit::Trap));
+    }
+}
+
+/// Panics when it is asked to do something.
+struct Breaks;
+
+impl Host for Breaks {
+    fn quote(&self, _: Call, _: &View<'_>) -> Quote {
+        Quote::floor()
+    }
+
+    fn perform(&mut self, _: Call, _: &mut CallContext<'_>) -> Flow {
+        panic!("the host breaks")
+    }
+}
+
+#[test]
+fn a_host_that_breaks_during_a_paused_run_leaves_nothing_to_save() {
+    for engine in engines() {
+        let mut vm = machine(&engine, "ecalli 5\n trap", 1000);
+        let until = Until::exit().gas_left(gas(5));
+        let ran = catch_unwind(AssertUnwindSafe(|| vm.run_until(&mut Breaks, &until)));
+        assert!(ran.is_err());
+        assert_eq!(vm.snapshot(), Err(SnapshotError::Poisoned));
+        assert_eq!(vm.run_until(&mut NoHost, &until), Err(HostError::Poisoned));
     }
 }
 

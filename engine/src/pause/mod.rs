@@ -84,7 +84,7 @@ impl Until {
     }
 
     /// At the next call, which is left pending and unpaid. A call that is pending already is
-    /// offered to the host first.
+    /// offered to the host first; if that declines, the call is an exit.
     #[must_use]
     pub const fn call(mut self) -> Self {
         self.call = true;

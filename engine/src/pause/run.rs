@@ -34,37 +34,29 @@ impl Machine {
         }
         // What does not return leaves it so.
         let status = std::mem::replace(&mut self.status, Status::Poisoned);
-        let result = self.watched(status, host, &watch);
-        self.status = match result {
-            Err(_) => Status::Poisoned,
-            Ok(Ran::Exit(exit)) => Status::after(exit),
-            Ok(Ran::Paused(_)) => Status::Ready,
-        };
-        match result {
-            Ok(Ran::Exit(_)) if until.call && matches!(self.status, Status::Pending(_)) => {
-                Ok(Ran::Paused(Pause::Call))
-            }
-            other => other,
-        }
+        let (status, ran) = self.watched(status, host, &watch)?;
+        self.status = status;
+        Ok(ran)
     }
 
+    /// What the machine is afterwards, and how the run came back.
     fn watched(
         &mut self,
         status: Status,
         host: &mut dyn Host,
         watch: &Watch<'_>,
-    ) -> Result<Ran, HostError> {
+    ) -> Result<(Status, Ran), HostError> {
         if let Status::Pending(call) = status
             && let Some(exit) = self.answer(call, host)?
         {
-            return Ok(Ran::Exit(exit));
+            return Ok((Status::after(exit), Ran::Exit(exit)));
         }
         loop {
             let State { pc, gas, .. } = self.state;
             // The end of the code is no pause point once the call in front of it is done.
             let pausable = self.program.starts().contains(pc);
             if let Some(pause) = watch.stop(pc, gas).filter(|_| pausable) {
-                return Ok(Ran::Paused(pause));
+                return Ok((Status::Ready, Ran::Paused(pause)));
             }
             let held = if watch.steps() { 0 } else { watch.hold(gas) };
             let mut ration = Ration { host, watch, held };
@@ -77,12 +69,12 @@ impl Machine {
             self.state.gas = whole(self.state.gas, ration.held);
             match exit {
                 Some(Exit::OutOfGas) if ration.held > 0 => {}
-                Some(exit) => return Ok(Ran::Exit(exit)),
+                Some(exit) => return Ok(watch.ended(exit)),
                 None => continue,
             }
             let State { pc, gas, .. } = self.state;
             if let Some(pause) = watch.stop(pc, gas) {
-                return Ok(Ran::Paused(pause));
+                return Ok((Status::Ready, Ran::Paused(pause)));
             }
             // The part did not pass this gate; the whole decides.
             let mut ration = Ration {
@@ -93,8 +85,20 @@ impl Machine {
             let exit = self.proceed(Reach::Block, &mut ration)?;
             self.state.gas = whole(self.state.gas, ration.held);
             if let Some(exit) = exit {
-                return Ok(Ran::Exit(exit));
+                return Ok(watch.ended(exit));
             }
         }
+    }
+}
+
+impl Watch<'_> {
+    /// What an exit of the guest means: a call that was left alone is a pause.
+    fn ended(&self, exit: Exit) -> (Status, Ran) {
+        let status = Status::after(exit);
+        let ran = match status {
+            Status::Pending(_) if self.until.call => Ran::Paused(Pause::Call),
+            _ => Ran::Exit(exit),
+        };
+        (status, ran)
     }
 }

@@ -3,7 +3,7 @@
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::symbols::Symbols;
-use rivet::engine::{Exit, HostError, Machine, Pause, Ran, Unavailable};
+use rivet::engine::{Call, Exit, HostError, Machine, Pause, Ran, Unavailable};
 use rivet::isa::{Gas, Reg};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -92,6 +92,14 @@ impl Report<'_> {
         })
     }
 
+    /// The selector of the `ecalli` that a paused run is at.
+    fn pending_selector(&self) -> Option<u32> {
+        match self.machine.pending()?.call {
+            Call::Host { selector } => Some(selector),
+            Call::Kernel => None,
+        }
+    }
+
     fn gas_used(&self) -> u64 {
         self.start_gas
             .value()
@@ -127,6 +135,7 @@ impl Report<'_> {
         let (page, selector) = match exit {
             Some(Exit::PageFault { page }) => (Some(page.base().value()), None),
             Some(Exit::HostCall { selector, .. }) => (None, Some(selector)),
+            None => (None, self.pending_selector()),
             _ => (None, None),
         };
         Json {
