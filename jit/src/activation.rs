@@ -257,6 +257,12 @@ impl<H: Host> Activation<'_, H> {
             memory: CallMemory::new(self.memory),
         };
         let flow = self.host.call(call);
+        if self.memory.open_charge() > 0
+            && let Err(error) = self.memory.check_untouched()
+        {
+            self.leave(Err(error.into()));
+            return false;
+        }
         if gas.value() != context.gas_left()
             || context.bias_for(self.memory.open_charge()) != context.bias
         {

@@ -35,7 +35,8 @@
 //! [`access_opening`](AddressSpace::access_opening), deducts the charge, and sets the register to
 //! `gas - (Rsmall + open_charge)` with the new `open_charge`. When a gate's cheap check fails and
 //! `open_charge` is not 0 it calls [`settle`](AddressSpace::settle) with [`Settle::Close`], deducts,
-//! and decides exactly. A host call settles with [`Settle::Keep`] before the host sees gas or pages.
+//! and decides exactly. A host call settles with [`Settle::Keep`] before the host sees gas or pages,
+//! and [checks](AddressSpace::check_untouched) after it that only the guest writes open pages.
 //! [`Change::Nothing`] for an access that faulted is a [`HostError::Unexplained`]: retrying it would
 //! fault for ever.
 //!
@@ -61,6 +62,7 @@ mod ledger;
 mod merkle;
 mod page;
 mod page_set;
+mod pieces;
 mod pool;
 mod quota;
 mod slab;

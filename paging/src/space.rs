@@ -316,9 +316,20 @@ impl AddressSpace {
     /// this and [`end_run`](Self::end_run).
     ///
     /// # Errors
-    /// [`HostError::Sys`].
+    /// As [`check_untouched`](Self::check_untouched), for what happened since the last run.
     pub fn begin_run(&mut self) -> Result<(), HostError> {
         self.with_ledger(|ledger, _, mut host, _| ledger.begin_run(&mut host).map(|()| 0))?;
+        Ok(())
+    }
+
+    /// Checks, before the guest goes on, that nobody made open pages look written while the host
+    /// had the guest's thread, as locking and unlocking all memory does. To be called after the host
+    /// did anything during a run; without open pages it costs nothing.
+    ///
+    /// # Errors
+    /// [`HostError::Tripwire`], [`HostError::Locked`] or [`HostError::Sys`].
+    pub fn check_untouched(&mut self) -> Result<(), HostError> {
+        self.with_ledger(|ledger, _, mut host, _| ledger.check_untouched(&mut host).map(|()| 0))?;
         Ok(())
     }
 

@@ -11,7 +11,7 @@
 //! INV-P2: from the lower guard to the upper one the whole range belongs to the window for as long
 //! as it exists, so no 32-bit address plus 8 bytes reaches memory of anyone else. A window given
 //! back keeps the layout of its last machine mapped with every private page dropped; the next
-//! machine of the same layout finds it ready, any other maps over it.
+//! machine of the same layout finds it ready, any other maps what is different over it.
 
 use std::ops::Range;
 use std::ptr::NonNull;
@@ -19,10 +19,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::HostError;
-use crate::layout::{Layout, Region};
+use crate::layout::Layout;
 use crate::ledger::{Faults, HostPages, Ledger};
 use crate::page::{ADDRESS_SPACE, HostAddr, PAGE_SIZE, PageIndex, PageRange};
 use crate::page_set::PageSet;
+use crate::pieces::{Change, pieces};
 use crate::sys::{Protection, Reservation, page_tables, refuse_process_merging, thread_faults};
 
 /// Bytes of context directly below the base.
@@ -195,47 +196,53 @@ impl Window {
         self.mapped.as_ref().is_some_and(|m| Arc::ptr_eq(m, layout))
     }
 
-    /// Maps `layout`, unless it is what is mapped already.
+    /// Maps `layout`, unless it is what is mapped already, over what the window was used for
+    /// before. After an error the window is of no more use.
     pub(crate) fn map(&mut self, layout: &Arc<Layout>) -> Result<(), HostError> {
         if self.has(layout) {
             return Ok(());
         }
-        self.unmap()?;
-        for region in layout.regions() {
-            self.map_region(region)?;
+        match self.mapped.clone() {
+            // What is mapped is known, closed and in few pieces.
+            Some(now) if !self.suspect && self.mappings.own <= FRAGMENTED / 4 => {
+                self.ledger.clear();
+                let change = Change::between(&now, layout);
+                self.mappings.add(change.mappings())?;
+                self.apply(&change)?;
+            }
+            _ => {
+                self.unmap()?;
+                let change = Change {
+                    unmap: Vec::new(),
+                    map: pieces(layout).collect(),
+                };
+                // Between two regions may lie nothing.
+                let gaps = layout.regions().len();
+                self.mappings.add((change.map.len() + gaps) as u64)?;
+                self.apply(&change)?;
+            }
         }
         self.plain = vec![false; layout.regions().len()].into_boxed_slice();
         self.mapped = Some(Arc::clone(layout));
         Ok(())
     }
 
-    fn map_region(&mut self, region: &Region) -> Result<(), HostError> {
-        let start = region.range().start();
-        let extents = region.source().extents();
-        let zero_parts = extents.len() as u64 + 1;
-        self.mappings.add(extents.len() as u64 + zero_parts)?;
-        let mut at = start;
-        for extent in extents {
-            let from = start + extent.at;
-            self.map_zero(PageRange::between(at, from))?;
-            let range = PageRange::between(from, from + extent.count);
-            self.memory.map_slab(
-                BASE + range.byte_start(),
-                range.byte_len(),
-                extent.slab.file(),
-                extent.from as usize * PAGE_SIZE,
-            )?;
-            at = range.end();
+    fn apply(&mut self, change: &Change<'_>) -> Result<(), HostError> {
+        for range in &change.unmap {
+            let (start, len) = place(*range);
+            self.memory.map_zero(start, len, Protection::None)?;
         }
-        self.map_zero(PageRange::between(at, region.range().end()))
-    }
-
-    fn map_zero(&self, range: PageRange) -> Result<(), HostError> {
-        if range.is_empty() {
-            return Ok(());
+        for piece in &change.map {
+            let (start, len) = place(piece.range);
+            match piece.file {
+                Some((file, from)) => {
+                    let offset = from as usize * PAGE_SIZE;
+                    self.memory.map_slab(start, len, file, offset)?;
+                }
+                None => self.memory.map_zero(start, len, Protection::Read)?,
+            }
         }
-        let (start, len) = (BASE + range.byte_start(), range.byte_len());
-        self.memory.map_zero(start, len, Protection::Read)
+        Ok(())
     }
 
     /// Replaces all guest memory by nothing.

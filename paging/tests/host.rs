@@ -77,6 +77,99 @@ fn memory_locked_and_unlocked_in_between_is_found_by_the_tripwire() {
     );
 }
 
+/// Locks and unlocks the guest's pages, which copies all that are writable.
+fn lock_and_unlock(guest: &NativeGuest) {
+    // SAFETY: locking changes no content.
+    assert_eq!(unsafe { libc::mlock(host(guest, 0), BYTES) }, 0);
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::munlock(host(guest, 0), BYTES) }, 0);
+}
+
+#[test]
+fn memory_locked_and_unlocked_by_the_guests_own_thread_during_a_call_is_a_host_error() {
+    passes(
+        "memory_locked_and_unlocked_by_the_guests_own_thread_during_a_call_is_a_host_error",
+        || {
+            let mut guest = guest(&WindowPool::default(), Tracker::Windows);
+            store(&mut guest, 5);
+            assert_eq!(guest.settle(Settle::Keep), GAS - COST);
+            assert_eq!(guest.space.check_untouched(), Ok(()));
+            // The faults are this thread's, so counting them does not tell.
+            lock_and_unlock(&guest);
+            let checked = guest.space.check_untouched();
+            assert!(
+                matches!(checked, Err(HostError::Tripwire { .. })),
+                "{checked:?}"
+            );
+        },
+    );
+}
+
+#[test]
+fn memory_locked_and_unlocked_between_two_runs_is_a_host_error_or_changes_nothing() {
+    passes(
+        "memory_locked_and_unlocked_between_two_runs_is_a_host_error_or_changes_nothing",
+        || {
+            // With few runs of open pages the end of a run closes them, with many it does not.
+            for stride in [1, 7] {
+                let pages = 1200;
+                let range = PageRange::from_bytes(DATA, pages * PAGE_SIZE as u64).unwrap();
+                let region = Region::ephemeral(range, COST);
+                let layout = std::sync::Arc::new(Layout::new(vec![region]).unwrap());
+                let pool = WindowPool::default();
+                let mut guest = NativeGuest::new(&layout, &pool, Tracker::Windows, GAS);
+                (0..pages / 2)
+                    .step_by(stride)
+                    .for_each(|page| store(&mut guest, page));
+                let written = (pages / 2).div_ceil(stride as u64);
+                assert_eq!(guest.end(), GAS - written * COST);
+                let open = guest.space.open_charge() > 0;
+                assert_eq!(open, stride == 7);
+                lock_and_unlock(&guest);
+                let begun = guest.space.begin_run();
+                let refused = matches!(begun, Err(HostError::Tripwire { .. }));
+                assert_eq!(refused, open, "{begun:?}");
+                if !open {
+                    store(&mut guest, pages - 1);
+                    assert_eq!(guest.end(), GAS - (written + 1) * COST);
+                }
+            }
+        },
+    );
+}
+
+/// A page whose entry says swapped although it is not in memory: a marker of the kernel where it
+/// has them, which the page tables describe in the same way.
+#[test]
+fn an_open_page_that_was_written_and_is_swapped_out_at_the_settle_is_charged() {
+    const MADV_GUARD_INSTALL: i32 = 102;
+    passes(
+        "an_open_page_that_was_written_and_is_swapped_out_at_the_settle_is_charged",
+        || {
+            let mut guest = guest(&WindowPool::default(), Tracker::Windows);
+            store(&mut guest, 5);
+            // No trap: the page is open.
+            store(&mut guest, 6);
+            assert_eq!((guest.faults, guest.space.private_count()), (1, 1));
+            let swaps = std::fs::read_to_string("/proc/swaps").unwrap_or_default();
+            let real = swaps.lines().count() > 1;
+            let advice = if real {
+                libc::MADV_PAGEOUT
+            } else {
+                MADV_GUARD_INSTALL
+            };
+            // SAFETY: paging out keeps content, and a marked page is not read again.
+            let done = unsafe { libc::madvise(host(&guest, 6), PAGE_SIZE, advice) };
+            if done != 0 {
+                eprintln!("this kernel has neither swap nor markers");
+                return;
+            }
+            assert_eq!(guest.settle(Settle::Keep), GAS - 2 * COST);
+            assert_eq!(guest.space.private_count(), 2);
+        },
+    );
+}
+
 #[test]
 fn a_window_locked_from_the_start_falls_back_to_traps_and_stays_exact() {
     passes(

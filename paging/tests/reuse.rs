@@ -12,8 +12,9 @@ use rivet_paging::*;
 const GAS: u64 = 1 << 40;
 const POISON: u64 = 0xdead_beef_dead_beef;
 
-/// Two programs that share a pool, so that windows change hands between layouts.
-fn layouts() -> [Arc<Layout>; 2] {
+/// Three programs that share a pool, so that windows change hands between layouts. The last differs
+/// from the first in one region, so that the rest of a window is handed on as it is.
+fn layouts() -> [Arc<Layout>; 3] {
     let data = PageSource::from_bytes(&[0x33; 9 * PAGE_SIZE + 5]).unwrap();
     let other = vec![
         Region::read_only(
@@ -23,22 +24,33 @@ fn layouts() -> [Arc<Layout>; 2] {
         Region::copy_on_write(pages(0x1000_0000, 12), data, COST),
         Region::ephemeral(pages(0x2000_0000, 20), COST),
     ];
-    [mixed_layout(), Arc::new(Layout::new(other).unwrap())]
+    let mixed = mixed_layout();
+    let content = PageSource::from_bytes(&[0x44; 7 * PAGE_SIZE + 9]).unwrap();
+    let nearly = mixed.regions().iter().map(|region| {
+        if region.range() == pages(0x2000_0000, 64) {
+            Region::copy_on_write(region.range(), content.clone(), COST)
+        } else {
+            region.clone()
+        }
+    });
+    let nearly = Layout::new(nearly.collect()).unwrap();
+    let other = Layout::new(other).unwrap();
+    [mixed, Arc::new(other), Arc::new(nearly)]
 }
 
 struct Checks {
     random: Random,
-    layouts: [Arc<Layout>; 2],
-    fresh: [Oracle; 2],
+    layouts: [Arc<Layout>; 3],
+    fresh: [Oracle; 3],
     pool: WindowPool,
-    /// Pages of either layout written by earlier machines.
+    /// Pages of any layout written by earlier machines.
     soiled: Vec<u32>,
 }
 
 impl Checks {
     fn new(seed: u64) -> Self {
         let layouts = layouts();
-        let fresh = [&layouts[0], &layouts[1]].map(|layout| Oracle::new(layout, 0));
+        let fresh = layouts.each_ref().map(|layout| Oracle::new(layout, 0));
         Self {
             random: Random(seed | 1),
             layouts,
@@ -101,7 +113,7 @@ impl Checks {
     }
 
     fn machine(&mut self) {
-        let which = self.random.below(2) as usize;
+        let which = self.random.below(3) as usize;
         let tracker = [Tracker::Trap, Tracker::Windows][self.random.below(2) as usize];
         let layout = Arc::clone(&self.layouts[which]);
         let mut guest = NativeGuest::new(&layout, &self.pool, tracker, GAS);

@@ -180,6 +180,35 @@ fn a_handler_installed_over_ours_that_passes_on_loses_no_fault_and_loops_for_non
     });
 }
 
+/// Ends the process with a status of its own.
+extern "C" fn report(_: i32) {
+    // SAFETY: the call has no preconditions and may be made in a handler.
+    unsafe { libc::_exit(42) };
+}
+
+#[test]
+fn a_handler_installed_over_ours_inside_a_scope_comes_first_until_the_next_entry() {
+    let test = "a_handler_installed_over_ours_inside_a_scope_comes_first_until_the_next_entry";
+    child::ends(42, test, || {
+        let mut first = guest(Tracker::Trap);
+        stores(&mut first, 0);
+        let nowhere = HostAddr::new(0)..HostAddr::new(0);
+        // SAFETY: empty ranges match no fault, so the handler is never called.
+        let scope = unsafe { FaultScope::new(nowhere.clone(), nowhere, never, ptr::null_mut()) };
+        let done = scope.run(|| {
+            let over = report as *const () as usize;
+            set_handler(libc::SIGSEGV, over, libc::SA_ONSTACK);
+            // Entering again puts ours first.
+            stores(&mut first, 1);
+            set_handler(libc::SIGSEGV, over, libc::SA_ONSTACK);
+            // Still inside, so theirs is first: no page changes, no gas is taken, and what it does
+            // with a fault it does not know is what it does without us.
+            crash();
+        });
+        panic!("its own handler ends the process: {done:?}");
+    });
+}
+
 #[test]
 fn a_handler_that_keeps_displacing_ours_is_put_behind_it_each_time() {
     passes(

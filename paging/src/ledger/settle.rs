@@ -16,11 +16,30 @@ const CHEAP: usize = 16;
 impl Ledger {
     /// A guest is about to run on this thread.
     pub(crate) fn begin_run(&mut self, host: &mut impl HostPages) -> Result<(), HostError> {
-        if !self.open.is_empty() {
-            self.faults = host.faults()?;
-        }
+        self.check_untouched(host)?;
         self.running = true;
         self.asked = false;
+        Ok(())
+    }
+
+    /// The guest is about to go on after the host had the thread: whatever copied an open page
+    /// meanwhile was not the guest, and its faults are not the guest's.
+    pub(crate) fn check_untouched(&mut self, host: &mut impl HostPages) -> Result<(), HostError> {
+        if self.open.is_empty() {
+            return Ok(());
+        }
+        let (mut found, mut at) = (0, 0);
+        while let Some(range) = self.next_question(at) {
+            at = range.end();
+            host.scan(range, &mut |run| {
+                let open = |p: &crate::PageIndex| self.open.contains(*p);
+                found += run.iter().filter(open).count() as u64;
+            })?;
+        }
+        if found > 0 {
+            return Err(HostError::Tripwire { found, faults: 0 });
+        }
+        self.faults = host.faults()?;
         Ok(())
     }
 

@@ -32,6 +32,12 @@ pub(crate) fn passes(test: &str, body: impl FnOnce()) {
     }
 }
 
+pub(crate) fn ends(code: i32, test: &str, body: impl FnOnce()) {
+    if let Some(status) = child(test, body) {
+        assert_eq!(status.code(), Some(code), "{status}");
+    }
+}
+
 pub(crate) fn dies_by(signal: i32, test: &str, body: impl FnOnce()) {
     if let Some(status) = child(test, body) {
         assert_eq!(status.signal(), Some(signal), "{status}");
