@@ -15,6 +15,18 @@ test:
 agree:
     cargo test --release --workspace -- --ignored
 
+# Plants historical bugs one at a time and writes which test reports each; an hour
+mutants *NAMES:
+    cargo run -p rivet-mutants --bin mutant-gate -- {{NAMES}}
+
+# The bodies of the fuzz targets on corpora and many mutations, without other tools
+fuzz-smoke ROUNDS="20000":
+    RIVET_FUZZ_ROUNDS={{ROUNDS}} cargo test --release -p rivet --test fuzz
+
+# A fuzz target under coverage: decode, link, image, snapshot, vectors, raw (needs cargo-fuzz, nightly)
+fuzz TARGET:
+    cargo +nightly fuzz run {{TARGET}}
+
 # Rewrite the native code of the recompiler's filetests; read the difference like code
 bless:
     RIVET_BLESS=1 cargo test -p rivet-jit --test filetests

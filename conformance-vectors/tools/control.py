@@ -174,6 +174,41 @@ def hostile(file, draw, count):
         file.add("bytes", code, regs=regs, pc=draw.choice(starts), gas=500, blocks=True, trim=True)
 
 
+def zeros(file):
+    """Comparisons with x0 on either side and both."""
+    for name in sorted(BRANCHES):
+        for value in (0, 1, M64, 1 << 63, (1 << 63) - 1, 1 << 32):
+            for rs1, rs2 in ((0, 10), (10, 0), (0, 3), (3, 0)):
+                code = encode(name, rs1=rs1, rs2=rs2, imm=12) + REST
+                file.add(f"{name}-x0", code, regs={rs1 + rs2: value})
+
+
+def returns(file):
+    """Calls whose return address changes on the way: lost, swapped, doubled, raised."""
+    ret, mv = encode("jalr", 0, 1), lambda rd, rs: encode("addi", rd, rs)
+    # 0: call 16; 4: note; 8: trap; 12: trap; 16: the callee.
+    head = encode("jal", 1, imm=16) + encode("addi", 8, 8, imm=1) + TRAP + TRAP
+    bodies = {"plain": ret, "further": encode("addi", 1, 1, imm=8) + ret,
+              "nowhere": encode("addi", 1, 1, imm=4) + ret,
+              "twice": encode("addi", 9, 9, imm=1) + ret + ret,
+              "odd": encode("addi", 1, 1, imm=1) + ret,
+              "far": encode("lui", 1, imm=0x400) + encode("addi", 1, 1, imm=12) + ret,
+              "other": mv(5, 1) + encode("jalr", 0, 5),
+              "inner": (mv(5, 1) + encode("jal", 1, imm=12) + mv(1, 5) + ret
+                        + encode("addi", 9, 9, imm=2) + ret),
+              "skips": (mv(5, 1) + encode("jal", 1, imm=12) + mv(1, 5) + ret + mv(1, 5) + ret),
+              "swapped": (mv(5, 1) + encode("jal", 1, imm=12) + TRAP + FALL
+                          + encode("addi", 1, 5, imm=8) + ret)}
+    for name, body in bodies.items():
+        for high in (0, 1 << 32):
+            prefix = encode("addi", 7, 7, imm=1) + FALL
+            file.add(f"return-{name}", prefix + head + body, gas=600, blocks=True)
+            if high:
+                raised = encode("add", 1, 1, 6)
+                file.add(f"return-{name}-raised", prefix + head + raised + body, gas=600,
+                         regs={6: high})
+
+
 def write(folder):
     draw = Draw(20262)
     file = File("control-flow", ORIGIN)
@@ -181,6 +216,8 @@ def write(folder):
     jumps(file, draw)
     far(file)
     entries(file, draw)
+    zeros(file)
+    returns(file)
     total = file.write(folder)
     file = File("blocks", ORIGIN)
     programs(file, draw, 200)

@@ -139,12 +139,28 @@ def loops(file):
                      regs={10: end, 11: 9}, blocks=True, note="gas §3: the tiers' limits")
 
 
+def sums(file, draw):
+    """A sum and an access through it in the same register: at a fault the sum is there."""
+    for name in sorted(LOADS):
+        size = LOADS[name][0]
+        for add_name, shift in (("add", 0), ("sh1add", 1), ("sh2add", 2), ("sh3add", 3)):
+            for rd, index, base in ((10, 11, 12), (10, 10, 12), (12, 11, 12), (3, 11, 12)):
+                place = near(draw, size)
+                value = draw.choice([0, 1, 8, 511])
+                regs = {rd: 7, 12: (place - 16 - (value << shift)) & M64, index: value}
+                if index == rd == 10:
+                    regs[10] = value
+                code = encode(add_name, rd, index, base) + encode(name, rd, rd, imm=16) + TRAP
+                add(file, "sum", code, regs, [place])
+
+
 def write(folder):
     draw = Draw(20263)
     file = File("faults", ORIGIN)
     accesses(file, draw)
     compressed(file, draw)
     faults(file, draw)
+    sums(file, Draw(2))
     total = file.write(folder)
     file = File("paging", ORIGIN)
     first_writes(file, draw)

@@ -132,9 +132,18 @@ def pair(draw):
     ]))
 
 
+def extensions(draw):
+    """Shift pairs of equal amount in one register, which are zero and sign extensions."""
+    for sh in (0, 1, 16, 31, 32, 33, 48, 56, 63):
+        for name in ("srli", "srai"):
+            for rd, rs1 in ((10, 10), (11, 5), (3, 4), (15, 2)):
+                code = encode("slli", rd, rs1, imm=sh) + encode(name, rd, rd, imm=sh)
+                yield "sequences", f"extension-{sh}", code, draw.all_regs()
+
+
 def write(folder):
     draw = Draw(20261)
-    cases = [*singles(draw), *sequences(draw)]
+    cases = [*singles(draw), *sequences(draw), *extensions(Draw(1))]
     results = qemu.run([(code, regs) for _, _, code, regs in cases])
     origin = (f"registers: {qemu.version()}, and tools/isa.py agrees; gas: tools/gas.py")
     files = {}

@@ -5,6 +5,7 @@ use crate::error::HostError;
 use crate::memory::GuestMemory;
 use rivet_isa::gas::CostModel;
 use rivet_isa::{Exit, Gas, Payment, Pc, Regs};
+use rivet_mutants::mutant;
 use std::ops::Range;
 
 /// Bytes of `ecalli` and `ecall.jar`: their own pc is next_pc minus this (ISA §6.13).
@@ -86,7 +87,7 @@ pub(crate) fn charge(
     let pages = if writes.is_empty() {
         0
     } else {
-        memory.quote_writes(&writes)
+        mutant!(CallPagesFree, memory.quote_writes(&writes), 0)
     };
     // A sum beyond 64 bits is beyond any gas as well.
     let total = work
@@ -94,7 +95,12 @@ pub(crate) fn charge(
         .and_then(|extra| extra.checked_add(call.floor()));
     match total.and_then(|total| gas.checked_sub(total)) {
         Some(left) => *gas = left,
-        None => return Err(Serviced::Exit(Exit::OutOfGas, own_pc(next_pc))),
+        None => {
+            let floor = mutant!(CallHalfPaid, 0, call.floor());
+            *gas = gas.checked_sub(floor).unwrap_or(*gas);
+            let pc = mutant!(CallRefusedPc, own_pc(next_pc), next_pc);
+            return Err(Serviced::Exit(Exit::OutOfGas, pc));
+        }
     }
     Ok(writes)
 }
@@ -124,7 +130,10 @@ pub(crate) fn perform(
     );
     Ok(match flow {
         Flow::Continue => Serviced::Continue,
-        Flow::Suspend => Serviced::Exit(call.exit(Payment::Paid), next_pc),
+        Flow::Suspend => {
+            let payment = mutant!(CallPaidAgain, Payment::Paid, Payment::Unpaid);
+            Serviced::Exit(call.exit(payment), next_pc)
+        }
         Flow::Halt => Serviced::Exit(Exit::Halt, next_pc),
     })
 }

@@ -15,6 +15,7 @@
 use crate::program::Program;
 use rivet_isa::gas::{BlockCost, Pipeline};
 use rivet_isa::{Inst, Op, PAGE_SHIFT, PAGE_SIZE, Pc, decode};
+use rivet_mutants::mutant;
 
 /// Most instructions of an entry.
 pub(crate) const SEGMENT: usize = 4096;
@@ -172,7 +173,7 @@ impl Cache {
         let (entry, cost) = self.decode_segment(program, pc, Position::Start)?;
         let id = self.push(entry);
         self.entries[id.0 as usize].cost = cost.cost;
-        self.entries[id.0 as usize].gate = cost.gate();
+        self.entries[id.0 as usize].gate = mutant!(InterpGateReserve, cost.gate(), cost.cost);
         let page = (pc.value() >> PAGE_SHIFT) as usize;
         if self.index.len() <= page {
             self.index.resize_with(page + 1, || None);

@@ -7,6 +7,7 @@ use crate::program::Program;
 use crate::trace::{Tracer, View};
 use core::fmt;
 use rivet_isa::{Exit, Gas, Payment, Pc, Regs};
+use rivet_mutants::mutant;
 
 /// What a run works on besides memory (ISA §3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -156,7 +157,7 @@ fn blocks<M: Memory, T: Tracer, const ONE: bool>(
 ) -> Ending<M::Error> {
     loop {
         let entry = cache.entry(id);
-        if machine.gas < entry.gate {
+        if machine.gas < entry.gate + mutant!(InterpGateStrict, 0, 1) {
             return exit(u64::from(entry.start), Exit::OutOfGas);
         }
         machine.gas -= entry.cost;
@@ -180,7 +181,7 @@ fn blocks<M: Memory, T: Tracer, const ONE: bool>(
                 let to = Pc::new(at).plus(i64::from(offset) as u64);
                 match cache.follow(program, id, Edge::Taken, to) {
                     Some(id) => id,
-                    None => return exit(at, Exit::Panic),
+                    None => return exit(mutant!(InterpFailedJumpPc, at, to.value()), Exit::Panic),
                 }
             }
             Step::Indirect(to) => match cache.find(to) {

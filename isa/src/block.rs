@@ -7,6 +7,7 @@
 use crate::addr::Pc;
 use crate::decode::{decode_op, role};
 use alloc::vec::Vec;
+use rivet_mutants::mutant;
 
 /// `STARTS` and `END` of ISA §9.2.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,7 +33,7 @@ impl BlockStarts {
         let (mut at, mut fresh) = (0, 1);
         while let Some(bytes) = code.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
             let role = role(u32::from_le_bytes(*bytes));
-            bits[at >> 7] |= (fresh | role.call) << (at >> 1 & 63);
+            bits[at >> 7] |= (fresh | mutant!(CallsJoinBlocks, role.call, 0)) << (at >> 1 & 63);
             fresh = role.ends;
             at += 2 + 2 * role.whole as usize;
         }

@@ -9,6 +9,7 @@
 use crate::halfword;
 use crate::inst::{Inst, Op, ROWS};
 use crate::shape::Shape;
+use rivet_mutants::mutant;
 
 /// Length of an instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -82,7 +83,7 @@ fn fetch(code: &[u8], at: usize) -> Option<Fetched> {
     }
     let half = u16::from_le_bytes(*rest.first_chunk::<2>()?);
     if half & 3 == 3 {
-        None
+        mutant!(PartialTailDecoded, None, Some(Fetched::Half(half)))
     } else {
         Some(Fetched::Half(half))
     }
@@ -92,14 +93,25 @@ fn fetch(code: &[u8], at: usize) -> Option<Fetched> {
 #[inline]
 pub fn decode_word(word: u32) -> Inst {
     let op = lookup(word);
-    Shape::of(op).take(op, word)
+    let inst = Shape::of(op).take(op, word);
+    let (rd, rs1, rs2) = (inst.rd(), inst.rs1(), inst.rs2());
+    mutant!(
+        ImmediateUnsigned,
+        inst,
+        Inst::from_parts(op, rd, rs1, rs2, inst.imm() & 0xFFF)
+    )
 }
 
 /// Decodes a 16-bit halfword. One whose low two bits are `11` is half an instruction and is
 /// reserved.
 #[inline]
 pub fn decode_halfword(half: u16) -> Inst {
-    halfword::expand(half)
+    let hint = mutant!(HintsReserved, false, half & 0xEF83 == 1 && half != 1);
+    if hint {
+        Inst::RESERVED
+    } else {
+        halfword::expand(half)
+    }
 }
 
 /// Buckets by opcode (bits 6:2) and funct3 (bits 14:12).
@@ -255,7 +267,7 @@ fn lookup_whole(word: u32) -> Op {
         Key::Only(op) => op,
         Key::Unary(row) => TABLES.unary[usize::from(row)][(word >> 20 & 31) as usize],
     };
-    if word & Shape::of(op).absent == 0 {
+    if word & mutant!(RegistersMasked, Shape::of(op).absent, 0) == 0 {
         op
     } else {
         Op::Reserved
@@ -309,7 +321,7 @@ pub(crate) fn role(word: u32) -> Role {
     }
     let flags = ENDS | CALL | UNDECIDED;
     let absent = u64::from(word & role & !flags != 0);
-    let word_ends = u64::from(role & ENDS) | absent;
+    let word_ends = u64::from(role & ENDS) | mutant!(ReservedContinues, absent, 0);
     let word_calls = u64::from(role >> 1 & 1) & (absent ^ 1);
     let half_ends = halfword::ends(word as u16);
     Role {

@@ -15,7 +15,7 @@
 //! * `exit.rs` owns how execution stops; both engines use that one type.
 //!
 //! The crate executes nothing and allocates only in the `asm` feature and in
-//! [`BlockStarts`]; it is `no_std`, has no dependencies and forbids `unsafe`.
+//! [`BlockStarts`]; it is `no_std`, depends on nothing but the switch of planted mistakes, and forbids `unsafe`.
 //!
 //! Section numbers in these docs refer to the PVM2 instruction set ("ISA") and gas ("gas")
 //! specifications.

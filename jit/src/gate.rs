@@ -19,6 +19,7 @@
 
 use dynasmrt::dynasm;
 use rivet_isa::gas::BlockCost;
+use rivet_mutants::mutant;
 
 use crate::abi::{GAS, SCRATCH};
 use crate::asm::{Alu, Cond, Width};
@@ -35,7 +36,7 @@ impl Lowering {
         let cost = i32::try_from(numbers.cost).expect("the longest block costs less than 2^31");
         let hole;
         let kind;
-        if numbers.reserve <= SMALL_RESERVE {
+        if mutant!(JitGateReserve, numbers.reserve <= SMALL_RESERVE, true) {
             kind = SiteKind::QuickGate;
             self.asm.alu_imm(Width::W64, Alu::Sub, GAS, cost);
             hole = self.asm.jump_if(Cond::Less);

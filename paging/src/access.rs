@@ -5,6 +5,7 @@
 //! inaccessible one faults with nothing changed; a write makes its pages private in that order and
 //! costs the sum of the prices of those that were not.
 
+use rivet_mutants::mutant;
 use std::sync::Arc;
 
 use crate::error::{Denied, HostError, PageFault};
@@ -97,7 +98,13 @@ impl AddressSpace {
         let last = addr.advance(len.bytes() - 1).page();
         self.layout.permit(first, access)?;
         if last != first {
-            self.layout.permit(last, access)?;
+            if mutant!(StraddleChargedFirst, false, access == Access::Write) {
+                let early = PageRange::between(first.value(), first.value() + 1);
+                self.make_private(early, gas)?;
+            }
+            let permitted = self.layout.permit(last, access);
+            let blamed = mutant!(StraddleFaultPage, last, first);
+            permitted.map_err(|_| PageFault { page: blamed })?;
         }
         if access == Access::Read {
             return Ok(Granted {

@@ -11,6 +11,7 @@
 //! what idle machines, forks and the interpreter use. Content of a page is, in this order: private,
 //! base, the source of its region, zero. The access rule itself is in `access`.
 
+use rivet_mutants::mutant;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -192,6 +193,7 @@ impl AddressSpace {
             Store::Software(frames) => frames.clone(),
             Store::Window { window, .. } => copy_frames(window),
         };
+        let frames = mutant!(ForkForgets, frames, FrameTable::default());
         Ok(Self {
             layout: Arc::clone(&self.layout),
             base: self.base.clone(),
@@ -218,6 +220,9 @@ impl AddressSpace {
             }
             give_back(std::mem::replace(&mut self.store, software()));
             return reset;
+        }
+        if mutant!(ResetKeeps, false, true) {
+            return Ok(());
         }
         self.store = software();
         Ok(())

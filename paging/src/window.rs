@@ -13,6 +13,7 @@
 //! back keeps the layout of its last machine mapped with every private page dropped; the next
 //! machine of the same layout finds it ready, any other maps what is different over it.
 
+use rivet_mutants::mutant;
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -325,7 +326,9 @@ impl Window {
             self.ledger.open(),
             self.ledger.base(),
         ] {
-            discard(&self.memory, dirty)?;
+            if mutant!(WindowNotWiped, true, false) {
+                discard(&self.memory, dirty)?;
+            }
         }
         if let Some(layout) = &self.mapped {
             for region in layout.regions() {

@@ -5,11 +5,12 @@ use toml::{Table, Value};
 
 /// A crate and what it may depend on. What is not here is refused.
 const LAW: &[(&str, &[&str])] = &[
-    ("rivet-isa", &[]),
-    ("rivet-paging", &[]),
-    ("rivet-interp", &["rivet-isa"]),
+    ("rivet-mutants", &[]),
+    ("rivet-isa", &["rivet-mutants"]),
+    ("rivet-paging", &["rivet-mutants"]),
+    ("rivet-interp", &["rivet-isa", "rivet-mutants"]),
     ("rivet-image", &["rivet-isa"]),
-    ("rivet-jit", &["rivet-isa", "rivet-paging"]),
+    ("rivet-jit", &["rivet-isa", "rivet-paging", "rivet-mutants"]),
     ("rivet-loader", &["rivet-isa", "rivet-image"]),
     (
         "rivet-engine",
@@ -19,6 +20,7 @@ const LAW: &[(&str, &[&str])] = &[
             "rivet-paging",
             "rivet-jit",
             "rivet-image",
+            "rivet-mutants",
         ],
     ),
     (

@@ -3,6 +3,7 @@
 use super::{Cpu, Step, sx32};
 use crate::memory::{Memory, Width};
 use rivet_isa::{B, CODE_BASE, I, I5, I6, J, N, R, S, U, VisitI};
+use rivet_mutants::mutant;
 
 impl<M: Memory> Cpu<'_, M> {
     #[inline(always)]
@@ -46,7 +47,17 @@ impl<M: Memory> VisitI for Cpu<'_, M> {
 
     #[inline(always)]
     fn jalr(&mut self, o: I) -> Self::Out {
-        let target = self.get(o.rs1).wrapping_add(i64::from(o.imm) as u64) & !1;
+        let base = mutant!(
+            InterpJalrAlias,
+            self.get(o.rs1),
+            if o.rd == o.rs1 {
+                self.link_address()
+            } else {
+                self.get(o.rs1)
+            }
+        );
+        let even = mutant!(InterpOddTarget, !1, !0);
+        let target = base.wrapping_add(i64::from(o.imm) as u64) & even;
         self.registers.set(o.rd, self.link_address());
         // Below CODE_BASE this wraps to far above any start.
         Step::Indirect(u64::from(target as u32).wrapping_sub(CODE_BASE))
@@ -114,7 +125,9 @@ impl<M: Memory> VisitI for Cpu<'_, M> {
 
     #[inline(always)]
     fn lwu(&mut self, o: I) -> Self::Out {
-        self.load(o, Width::Four, |v| v)
+        self.load(o, Width::Four, |v| {
+            mutant!(InterpLwuSigned, v, sx32(v as u32))
+        })
     }
 
     #[inline(always)]
@@ -264,7 +277,10 @@ impl<M: Memory> VisitI for Cpu<'_, M> {
 
     #[inline(always)]
     fn sllw(&mut self, o: R) -> Self::Out {
-        self.binary_w(o, |a, b| a << (b & 31))
+        self.binary_w(o, |a, b| {
+            let long = mutant!(InterpShiftWordMask, false, b & 32 != 0);
+            if long { 0 } else { a << (b & 31) }
+        })
     }
 
     #[inline(always)]

@@ -3,6 +3,7 @@
 use super::Cpu;
 use crate::memory::Memory;
 use rivet_isa::{R, VisitM};
+use rivet_mutants::mutant;
 
 impl<M: Memory> VisitM for Cpu<'_, M> {
     #[inline(always)]
@@ -20,6 +21,7 @@ impl<M: Memory> VisitM for Cpu<'_, M> {
     #[inline(always)]
     fn mulhsu(&mut self, o: R) -> Self::Out {
         self.binary(o, |a, b| {
+            let (a, b) = mutant!(InterpMulhsuOrder, (a, b), (b, a));
             ((i128::from(a as i64) * i128::from(b)) >> 64) as u64
         })
     }
@@ -35,7 +37,12 @@ impl<M: Memory> VisitM for Cpu<'_, M> {
             if b == 0 {
                 u64::MAX
             } else {
-                (a as i64).wrapping_div(b as i64) as u64
+                let (a, b) = (a as i64, b as i64);
+                mutant!(
+                    InterpDivideOverflow,
+                    a.wrapping_div(b),
+                    a.checked_div(b).unwrap_or(0)
+                ) as u64
             }
         })
     }

@@ -17,6 +17,7 @@
 //! * `host.rs`: reading and writing on behalf of a kernel (gas §12), placing pages.
 //! * `contents.rs`: listing pages for hashes, snapshots and settlement.
 
+use rivet_mutants::mutant;
 mod contents;
 mod frame;
 mod host;
@@ -238,7 +239,8 @@ impl SparseMemory {
     fn make_private(&mut self, page: PageIndex, price: u64) -> Result<u64, LimitReached> {
         let frame = self.own(page)?;
         let mut record = self.table.get(page);
-        let charge = if record.private { 0 } else { price };
+        let paid = mutant!(InterpChargedTwice, record.private, false);
+        let charge = if paid { 0 } else { price };
         record.private = true;
         record.placed = false;
         self.table.set(page, record);
@@ -311,7 +313,8 @@ impl SparseMemory {
         addr: GuestAddr,
         bytes: &[u8],
     ) -> Result<u64, AccessError<LimitReached>> {
-        for page in pages_of(addr, bytes.len() as u64) {
+        let checked = mutant!(InterpSecondPageUnchecked, bytes.len() as u64, 1);
+        for page in pages_of(addr, checked) {
             if self.price(page).is_none() {
                 return Err(AccessError::Fault(page));
             }

@@ -3,6 +3,7 @@
 use super::model::CYCLE_CAP;
 use crate::inst::{Inst, Op};
 use crate::reg::Reg;
+use rivet_mutants::mutant;
 
 /// Gas class of an operation: a row of the cost table (gas §6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -229,13 +230,15 @@ pub(super) fn timing(inst: Inst, mem_cycles: u8) -> Timing {
         inst.rs1().number() & 15,
         inst.rs2().number() & 15,
     );
-    let writes = u8::from(rd != 0);
+    let writes = u8::from(mutant!(OverlapOfZero, rd != 0, true));
     let saved =
         writes & (cost.saves_rs1 & u8::from(rd == rs1) | cost.saves_rs2 & u8::from(rd == rs2));
     let destination = rd & cost.tracked;
     let spilled = (SPILLED >> rs1 & 1) + (SPILLED >> rs2 & 1) + (SPILLED >> destination & 1);
     let base = u32::from(cost.base | (cost.memory & mem_cycles));
-    let cycles = (base + spilled * u32::from(mem_cycles)).min(u32::from(CYCLE_CAP));
+    let spilled = mutant!(SurchargeOnce, spilled, spilled.min(1));
+    let cap = mutant!(LatencyWraps, u32::from(CYCLE_CAP), u32::MAX);
+    let cycles = (base + spilled * u32::from(mem_cycles)).min(cap);
     Timing {
         slots: cost.slots - saved,
         cycles: cycles as u8,

@@ -1,6 +1,7 @@
 //! Constants of gas §2 as one value, and the prices that follow from them.
 
 use core::fmt;
+use rivet_mutants::mutant;
 
 /// Upper limit of an instruction's latency (gas §7).
 pub const CYCLE_CAP: u8 = 255;
@@ -186,12 +187,13 @@ impl CostModel {
     pub fn mem_cycles(&self, footprint_pages: u64) -> u8 {
         let tier = Self::TIERS
             .iter()
-            .find(|tier| footprint_pages <= tier.pages);
+            .find(|tier| footprint_pages <= tier.pages - mutant!(TierExclusive, 0, 1));
         Self::MEM_CYCLES_BASE * tier.map_or(4, |tier| tier.factor)
     }
 
     /// Price of one private page in a mapping of this depth (gas §10).
     pub fn cow_cost(&self, depth: u32) -> u64 {
+        let depth = depth.saturating_sub(mutant!(DepthShallow, 0, 1));
         Self::COW_COST * u64::from(self.multiplier.at(depth))
     }
 
@@ -255,7 +257,7 @@ impl FrameCosts {
     /// Block cost from the latest completion (gas §5).
     pub(super) fn block_latency(self, last: u64) -> u64 {
         let least = CostModel::PIPELINE_CREDIT + CostModel::MIN_BLOCK_COST;
-        last.max(least) - CostModel::PIPELINE_CREDIT
+        mutant!(CreditBeforeMinimum, last.max(least), last.max(3)) - CostModel::PIPELINE_CREDIT
     }
 
     /// Reserve of a block with this many stores (gas §8).

@@ -7,6 +7,7 @@ use crate::addr::Pc;
 use crate::block::Block;
 use crate::decode::decode;
 use crate::inst::Inst;
+use rivet_mutants::mutant;
 
 /// The two static numbers of a block. The gate wants `cost + reserve` and deducts `cost` (gas §4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
@@ -54,7 +55,8 @@ impl Pipeline {
     #[inline]
     pub fn push(&mut self, inst: Inst) {
         let timing = timing(inst, self.frame.mem_cycles());
-        let full = u64::from(self.used >= u64::from(self.frame.decode_width()));
+        let width = u64::from(self.frame.decode_width()) + mutant!(DecodeWidthBeyond, 0, 1);
+        let full = u64::from(self.used >= width);
         self.now += full;
         self.used = self.used * (1 - full) + u64::from(timing.slots);
         let [a, b] = timing.sources;
@@ -70,7 +72,7 @@ impl Pipeline {
     pub fn finish(&self) -> BlockCost {
         BlockCost {
             cost: self.frame.block_latency(self.last),
-            reserve: self.frame.block_reserve(self.stores),
+            reserve: self.frame.block_reserve(self.stores) / mutant!(ReserveOnePage, 1, 2),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Templates of two-operand arithmetic that several instructions share.
 
 use crate::asm::{Alu, Asm, Cond, F7, Host, Shift, Width};
+use rivet_mutants::mutant;
 
 /// `d = a + b`, in 32-bit width with the upper half cleared.
 pub(super) fn add(asm: &mut Asm, width: Width, d: Host, a: Host, b: Host) {
@@ -21,8 +22,12 @@ pub(super) fn sub(asm: &mut Asm, width: Width, d: Host, a: Host, b: Host) {
     if d == a {
         asm.alu(width, Alu::Sub, d, b);
     } else if d == b {
-        asm.unary(width, F7::Neg, d);
-        asm.alu(width, Alu::Add, d, a);
+        if mutant!(JitSubAlias, true, false) {
+            asm.unary(width, F7::Neg, d);
+            asm.alu(width, Alu::Add, d, a);
+        } else {
+            asm.alu(width, Alu::Sub, d, a);
+        }
     } else {
         asm.mov(width, d, a);
         asm.alu(width, Alu::Sub, d, b);

@@ -6,6 +6,7 @@
 //! fault, so nobody ever sees the register away from home.
 
 use rivet_isa::Reg;
+use rivet_mutants::mutant;
 
 use crate::abi::{Home, home};
 use crate::asm::{Asm, Host};
@@ -77,7 +78,9 @@ pub(super) fn with_loans(
         }
     }
     body(asm, d, a, b);
-    if let Home::Context(slot) = home(rd) {
+    if let Home::Context(slot) = home(rd)
+        && mutant!(JitSpilledResult, true, false)
+    {
         asm.store_context(slot_field(slot), d);
     }
     for (index, (_, host)) in loans.lent.iter().flatten().enumerate() {

@@ -34,6 +34,7 @@
 
 use dynasmrt::{DynasmApi as _, dynasm};
 use rivet_isa::{B, CODE_BASE, I, J, Reg};
+use rivet_mutants::mutant;
 
 use super::{Link, Lower, Lowering, Target, Targets};
 use crate::abi::{Home, SCRATCH, home};
@@ -82,7 +83,10 @@ impl<T: Targets> Lower<'_, T> {
                 let hole = this.asm.jump_if(cond);
                 this.cold.push(Link {
                     hole,
-                    to: Site::plain(SiteKind::Panic, this.step.pc),
+                    to: Site::plain(
+                        SiteKind::Panic,
+                        mutant!(JitFailedJumpPc, this.step.pc, this.step.next_pc()),
+                    ),
                 });
             }
         }
@@ -125,8 +129,10 @@ impl<T: Targets> Lower<'_, T> {
         let this = &mut *self.this;
         let link = CODE_BASE as i32 + this.step.next_pc() as i32;
         dynasm!(this.asm.code ; .arch x64 ; cmp r13, link);
-        let hole = this.asm.jump_if(Cond::NotEqual);
-        this.returns.push(hole);
+        if mutant!(JitReturnUnchecked, true, false) {
+            let hole = this.asm.jump_if(Cond::NotEqual);
+            this.returns.push(hole);
+        }
         let next = i64::from(this.step.next_pc());
         // A block ahead in this chunk is what is emitted next.
         if self.targets.find(next) != Target::Ahead {
@@ -167,6 +173,9 @@ impl<T: Targets> Lower<'_, T> {
         if paired {
             self.this.check_return_stack();
         }
+        if mutant!(JitJalrAlias, false, true) {
+            self.this.write_link(o.rd);
+        }
         let this = &mut *self.this;
         let table = this.constants.table as i32;
         let limit = this.constants.limit as i32;
@@ -205,7 +214,8 @@ impl<T: Targets> Lower<'_, T> {
 impl Lowering {
     /// `rd = address of the next instruction`, without touching rdx or the flags.
     fn write_link(&mut self, rd: Reg) {
-        let link = CODE_BASE as u32 + self.step.next_pc();
+        let next = mutant!(JitCompressedLink, self.step.next_pc(), self.step.pc + 4);
+        let link = CODE_BASE as u32 + next;
         match home(rd) {
             Home::Zero => {}
             Home::Host(d) => self.asm.mov_imm(d, u64::from(link)),
@@ -273,7 +283,7 @@ impl Lowering {
                 self.asm.test(Width::W64, b, b);
                 Outcome::If(match cond {
                     Cond::Less => Cond::Greater,
-                    Cond::GreaterEqual => Cond::LessEqual,
+                    Cond::GreaterEqual => mutant!(JitZeroCompare, Cond::LessEqual, Cond::Less),
                     Cond::Below => Cond::NotEqual,
                     Cond::AboveEqual => Cond::Equal,
                     same => same,

@@ -7,6 +7,7 @@
 //! looked at, so that looking takes the same time for each instruction.
 
 use rivet_isa::{CODE_BASE, Inst, J, Op, Reg};
+use rivet_mutants::mutant;
 
 use super::{Lower, Lowering, Step, Targets, carry, compare, product};
 use crate::abi::{Home, home};
@@ -152,7 +153,7 @@ fn constant_pair(this: &mut Lowering, first: Step, add: Inst) -> bool {
     } else {
         sum
     };
-    if add.rd() != base {
+    if mutant!(JitFusedFirstLost, add.rd() != base, false) {
         this.constant(base, upper(first));
     }
     this.constant(add.rd(), sum);
@@ -170,7 +171,8 @@ fn extension(this: &mut Lowering, left: Inst, right: Inst) -> bool {
     };
     match (right.op(), amount) {
         (Op::Srli, 32) => this.asm.mov(Width::W32, d, a),
-        (Op::Srli, 48) => this.asm.movzx16(d, a),
+        (Op::Srli, 48) if mutant!(JitFusedExtension, true, false) => this.asm.movzx16(d, a),
+        (Op::Srli, 48) => this.asm.movsx16(d, a),
         (Op::Srli, 56) => this.asm.movzx8(d, a),
         (Op::Srai, 32) => this.asm.movsxd(d, a),
         (Op::Srai, 48) => this.asm.movsx16(d, a),

@@ -1,6 +1,7 @@
 //! The base instruction set (ISA §6.3–6.9, §6.12); memory and control flow have files of their own.
 
 use rivet_isa::{B, CODE_BASE, I, I5, I6, J, N, R, S, U, VisitI};
+use rivet_mutants::mutant;
 
 use super::alu::{add, add_imm, logic, set_after, set_if_imm, shift_imm, sub};
 use super::{Lower, Targets};
@@ -13,8 +14,9 @@ impl<T: Targets> VisitI for Lower<'_, T> {
 
     fn auipc(&mut self, o: U) {
         let base = CODE_BASE + u64::from(self.this.step.pc);
-        self.this
-            .constant(o.rd, base.wrapping_add(i64::from(o.imm) as u64));
+        let sum = base.wrapping_add(i64::from(o.imm) as u64);
+        let sum = mutant!(JitAuipcNarrow, sum, i64::from(sum as i32) as u64);
+        self.this.constant(o.rd, sum);
     }
 
     fn jal(&mut self, o: J) {
@@ -74,7 +76,8 @@ impl<T: Targets> VisitI for Lower<'_, T> {
     }
 
     fn lwu(&mut self, o: I) {
-        self.this.load(Load::U32, o);
+        self.this
+            .load(mutant!(JitLwuSigned, Load::U32, Load::S32), o);
     }
 
     fn sb(&mut self, o: S) {
@@ -142,7 +145,8 @@ impl<T: Targets> VisitI for Lower<'_, T> {
                 return asm.movzx8(d, a);
             }
             // A mask without sign clears the upper half, as the short form does.
-            let width = if o.imm >= 0 { Width::W32 } else { Width::W64 };
+            let short = mutant!(JitAndiUpper, o.imm >= 0, true);
+            let width = if short { Width::W32 } else { Width::W64 };
             if d != a {
                 asm.mov(width, d, a);
             }
@@ -248,7 +252,7 @@ impl<T: Targets> VisitI for Lower<'_, T> {
         }
         self.this.two(o.rd, o.rs1, |asm, d, a| {
             if o.imm == 0 {
-                return asm.movsxd(d, a);
+                return mutant!(JitAddiwZero, asm.movsxd(d, a), asm.mov(Width::W64, d, a));
             }
             add_imm(asm, Width::W32, d, a, o.imm);
             if !low_half {
@@ -261,7 +265,7 @@ impl<T: Targets> VisitI for Lower<'_, T> {
         let low_half = std::mem::take(&mut self.this.low_half);
         self.this.two(o.rd, o.rs1, |asm, d, a| {
             if o.amount == 0 {
-                return asm.movsxd(d, a);
+                return mutant!(JitSlliwZero, asm.movsxd(d, a), asm.mov(Width::W32, d, a));
             }
             shift_imm(asm, Width::W32, Shift::Shl, d, a, o.amount);
             if !low_half {

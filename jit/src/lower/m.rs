@@ -4,6 +4,7 @@
 //! aside in the context. Divisions branch around the two cases in which the hardware would trap.
 
 use rivet_isa::{Inst, Op, R, VisitM};
+use rivet_mutants::mutant;
 
 use super::fuse::hosts;
 use super::{Lower, Lowering, Targets};
@@ -58,7 +59,9 @@ impl<T: Targets> VisitM for Lower<'_, T> {
             asm.mulx(Host::RDX, Host::RDX, b);
             asm.test(Width::W64, a, a);
             let positive = asm.jump_short(Cond::NotSign);
-            asm.alu(Width::W64, Alu::Sub, Host::RDX, b);
+            if mutant!(JitMulhsuSign, true, false) {
+                asm.alu(Width::W64, Alu::Sub, Host::RDX, b);
+            }
             asm.bind_short(positive);
             asm.mov(Width::W64, d, Host::RDX);
         });
@@ -130,7 +133,8 @@ fn low(asm: &mut Asm, width: Width, d: Host, a: Host, b: Host) {
 /// High half of the signed product.
 fn signed_high(asm: &mut Asm, d: Host, a: Host, b: Host) {
     // The factors commute; rax, if it is one of them, comes first.
-    let (a, b) = if b == Host::RAX { (b, a) } else { (a, b) };
+    let swap = mutant!(JitMulhRax, b == Host::RAX, false);
+    let (a, b) = if swap { (b, a) } else { (a, b) };
     if d != Host::RAX {
         asm.store_context(RAX_ASIDE, Host::RAX);
     }
@@ -208,7 +212,9 @@ fn divide(asm: &mut Asm, width: Width, sign: Sign, results: Results, [a, b]: [Ho
         asm.bind_short(minus_one);
         if let Some(q) = results.quotient {
             asm.mov(Width::W64, q, a);
-            asm.unary(width, F7::Neg, q);
+            if mutant!(JitDivideOverflow, true, false) {
+                asm.unary(width, F7::Neg, q);
+            }
             if width == Width::W32 {
                 asm.movsxd(q, q);
             }
@@ -224,6 +230,7 @@ fn divide(asm: &mut Asm, width: Width, sign: Sign, results: Results, [a, b]: [Ho
         asm.mov_imm(q, u64::MAX);
     }
     if let Some(r) = results.remainder {
+        let width = mutant!(JitRemainderUpper, width, Width::W64);
         extend(asm, width, r, a);
     }
     done.into_iter()

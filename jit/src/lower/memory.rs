@@ -6,6 +6,7 @@
 
 use dynasmrt::{DynasmApi as _, dynasm};
 use rivet_isa::{I, Op, Reg, S};
+use rivet_mutants::mutant;
 
 use super::fuse::hosts;
 use super::{Lowering, Step};
@@ -27,10 +28,15 @@ impl Lowering {
     pub(super) fn load(&mut self, kind: Load, o: I) {
         let address = self.address(o.rs1, o.imm);
         let home = home(o.rd);
+        if mutant!(JitZeroLoadSkipped, false, o.rd.is_zero()) {
+            return;
+        }
         let dst = if let Home::Host(d) = home { d } else { SCRATCH };
         self.note_trap();
         self.asm.load(kind, dst, address.base, address.disp);
-        if let Home::Context(slot) = home {
+        if let Home::Context(slot) = home
+            && mutant!(JitSpilledLoad, true, false)
+        {
             self.asm.store_context(slot_field(slot), dst);
         }
     }
@@ -110,7 +116,7 @@ impl Lowering {
         let Some([dst, base, index]) = hosts([load.rd(), base, index]) else {
             return false;
         };
-        self.note(second.pc, first.pc);
+        self.note(second.pc, mutant!(JitFusedFault, first.pc, second.pc));
         self.asm.load_indexed(
             kind,
             dst,

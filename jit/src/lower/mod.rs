@@ -9,6 +9,7 @@
 //! * flags and rdx carry nothing from one template to the next; a fused shape (`fuse.rs`) is one
 //!   template.
 
+use rivet_mutants::mutant;
 mod alu;
 mod borrow;
 mod carry;
@@ -162,6 +163,7 @@ impl Lowering {
     #[inline(always)]
     fn word(&mut self, regs: [Reg; 3], body: impl FnOnce(&mut Asm, Host, Host, Host)) {
         let low_half = std::mem::take(&mut self.low_half);
+        let low_half = mutant!(JitShiftWord, low_half, true);
         self.three(regs, |asm, d, a, b| {
             body(asm, d, a, b);
             if !low_half {

@@ -12,6 +12,7 @@
 //! the fault for when the access is repeated.
 
 use rivet_isa::{Inst, Op, Reg};
+use rivet_mutants::mutant;
 
 use super::fuse::hosts;
 use super::{Lowering, Step, Targets};
@@ -26,7 +27,8 @@ fn halves(first: Inst, second: Inst) -> bool {
     );
     let same = (first.rs1(), first.rs2()) == (second.rs1(), second.rs2())
         || (first.rs1(), first.rs2()) == (second.rs2(), second.rs1());
-    ops && same && !factors(first).contains(&first.rd())
+    let clobbers = factors(first).contains(&first.rd());
+    ops && same && !mutant!(JitFusedClobber, clobbers, false)
 }
 
 fn factors(inst: Inst) -> [Reg; 2] {

@@ -2,6 +2,7 @@
 
 use dynasmrt::{DynasmApi as _, dynasm};
 use rivet_isa::{I1, I5, I6, R, VisitZbb};
+use rivet_mutants::mutant;
 
 use super::{Lower, Targets};
 use crate::asm::{Alu, Asm, Cond, Count, F7, Host, Rotate, Width};
@@ -167,7 +168,7 @@ impl<T> Lower<'_, T> {
         self.this.three([o.rd, rs1, rs2], |asm, d, a, b| {
             asm.alu(Width::W64, Alu::Cmp, a, b);
             if d == b {
-                asm.cmov(takes_a, d, a);
+                asm.cmov(mutant!(JitPickAlias, takes_a, takes_b), d, a);
             } else {
                 asm.mov(Width::W64, d, a);
                 asm.cmov(takes_b, d, b);

@@ -1,6 +1,7 @@
 //! Single bits (ISA §6.11). A bit instruction on a register takes its index modulo 64.
 
 use rivet_isa::{I6, R, VisitZbs};
+use rivet_mutants::mutant;
 
 use super::alu::{set_after, shift_imm};
 use super::{Lower, Targets};
@@ -59,7 +60,7 @@ impl<T: Targets> VisitZbs for Lower<'_, T> {
 impl<T> Lower<'_, T> {
     fn change(&mut self, o: R, op: BitOp) {
         self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, b| {
-            let index = if d == b && d != a {
+            let index = if mutant!(JitBitAlias, d == b && d != a, false) {
                 asm.mov(Width::W64, Host::RDX, b);
                 Host::RDX
             } else {

@@ -1,6 +1,7 @@
 //! Conditional zero (ISA §6.11).
 
 use rivet_isa::{R, VisitZicond};
+use rivet_mutants::mutant;
 
 use super::{Lower, Targets};
 use crate::asm::{Asm, Cond, Host, Width};
@@ -24,7 +25,7 @@ impl<T: Targets> VisitZicond for Lower<'_, T> {
 
     fn czero_nez(&mut self, o: R) {
         self.this.three([o.rd, o.rs1, o.rs2], |asm, d, a, c| {
-            if d == a || d == c {
+            if d == a || mutant!(JitCzeroAlias, d == c, false) {
                 asm.zero(Host::RDX);
                 asm.test(Width::W64, c, c);
                 asm.mov(Width::W64, d, a);

@@ -18,6 +18,7 @@
 //! copy the lower page of a straddling store before it finds that the upper one faults, and a page
 //! with content of its own looks copied from the start.
 
+use rivet_mutants::mutant;
 mod open;
 mod settle;
 #[cfg(test)]
@@ -253,10 +254,10 @@ impl Ledger {
                 continue;
             }
             let price = price(layout, page);
-            sum.charge += price;
+            sum.charge = mutant!(StraddleChargedOnce, sum.charge + price, price);
             sum.pages += 1;
             if self.open.remove(page) {
-                self.open_charge -= price;
+                self.open_charge -= mutant!(OpenChargeKept, price, 0);
             }
         }
         sum

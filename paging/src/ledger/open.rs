@@ -10,6 +10,7 @@ use crate::error::HostError;
 use crate::layout::Layout;
 use crate::page::{PageIndex, PageRange};
 use crate::quota::Held;
+use rivet_mutants::mutant;
 
 /// Pages opened around a trap far from the last one.
 const FIRST: u32 = 16;
@@ -143,6 +144,7 @@ impl Ledger {
         let start = range.start() & !(size - 1);
         let block = PageRange::between(start, start + size);
         let inner = PageRange::between(run.start() + 1, run.end().saturating_sub(1));
+        let inner = mutant!(EdgePagesOpened, inner, run);
         let block = block.intersect(inner);
         let mut plan = Plan {
             range,
