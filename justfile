@@ -14,6 +14,10 @@ test:
 # The tests that are too long for every change: minutes to an hour
 agree:
     cargo test --release --workspace -- --ignored
+    RIVET_AGREE_SCALE=10 cargo test --release -p rivet --test differential --test diff_wrong
+    cargo run --release --bin rivet -- diff --random 10000000
+    cargo run --release --bin rivet -- diff --random 1000000 --every-block --seed 1000000007
+    cargo run --release --bin rivet -- diff --random 1000000 --hostile
 
 # Plants historical bugs one at a time and writes which test reports each; an hour
 mutants *NAMES:

@@ -8,7 +8,7 @@ use crate::interpreted::answered;
 use crate::machine::Reach;
 use crate::memory::{GuestMemory, PageBytes, paged};
 use crate::native::{self, NativeProgram};
-use rivet_interp::{SparseMemory, State, Width};
+use rivet_interp::{SparseMemory, State, Tracer, Width};
 use rivet_isa::{Exit, GuestAddr, PageIndex, Pc};
 use rivet_paging::AddressSpace;
 use std::fmt;
@@ -126,7 +126,7 @@ fn snapshot(memory: &dyn GuestMemory) -> Vec<(PageIndex, bool, Box<PageBytes>)> 
 }
 
 /// Runs both engines as far as `reach` says, comparing them there and at every call before;
-/// `None` if the run goes on at `state.pc`.
+/// the follower's instructions in a block are shown to the tracer. `None` if the run goes on at `state.pc`.
 pub(crate) fn run(
     native: &NativeProgram,
     code: &rivet_interp::Program,
@@ -134,6 +134,7 @@ pub(crate) fn run(
     pair: &mut Pair,
     host: &mut dyn Host,
     reach: Reach,
+    tracer: &mut impl Tracer,
 ) -> Result<Option<Exit>, HostError> {
     let from = state.pc;
     let mut shadow = *state;
@@ -149,7 +150,7 @@ pub(crate) fn run(
         Reach::Block => {
             let left = native::step(native, code, state, &mut pair.leader, &mut NoHost)?;
             let mut watched = Watched::new(&mut pair.follower);
-            let right = rivet_interp::run_block(code, &mut shadow, &mut watched);
+            let right = rivet_interp::run_block_traced(code, &mut shadow, &mut watched, tracer);
             let right = right.map_err(|_| HostError::Memory)?;
             let stored = watched.stored;
             let same = left == right && *state == shadow;
@@ -274,5 +275,49 @@ impl GuestMemory for Recorder<'_> {
 
     fn visit(&self, see: &mut dyn FnMut(PageIndex, &PageBytes)) {
         self.memory.visit(see);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rivet_isa::{Gas, Reg};
+
+    fn agreed() -> Divergence {
+        let state = State {
+            pc: Pc::new(0x20),
+            gas: Gas::new(7).expect("below 2^63"),
+            ..State::default()
+        };
+        Divergence {
+            from: Pc::new(0x10),
+            native: (None, state),
+            interpreted: (None, state),
+            page: None,
+        }
+    }
+
+    #[test]
+    fn a_divergence_names_the_block_and_the_first_field_that_differs() {
+        let mut found = agreed();
+        found.page = PageIndex::new(0x10000);
+        assert!(found.field().starts_with("page"), "{}", found.field());
+        found.native.1.regs.set(Reg::A0, 0xAB);
+        assert_eq!(found.field(), "slot 7");
+        found.native.1.gas = Gas::new(8).expect("below 2^63");
+        assert_eq!(found.field(), "gas");
+        found.native.1.pc = Pc::new(0x22);
+        assert_eq!(found.field(), "pc");
+        found.native.0 = Some(Exit::Trap);
+        assert_eq!(found.field(), "exit");
+        let text = found.to_string();
+        for part in [
+            "from pc 0x10",
+            "exit differs",
+            "jit trap at pc 0x22 gas 8",
+            "0xab",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use crate::error::HostError;
 use crate::memory::GuestMemory;
 use crate::memory::paged::Interpreted;
 use crate::service::{Serviced, service};
-use rivet_interp::{Program, RunError, SparseMemory, State};
+use rivet_interp::{Program, RunError, SparseMemory, State, Tracer};
 use rivet_isa::Exit;
 
 /// Memory that the interpreter runs on and calls work on.
@@ -55,7 +55,19 @@ pub(crate) fn block<M: Dual>(
     memory: &mut M,
     host: &mut dyn Host,
 ) -> Result<Option<Exit>, HostError> {
-    match rivet_interp::run_block(program, state, memory).map_err(host_error)? {
+    traced_block(program, state, memory, host, &mut ())
+}
+
+/// [`block`] with its instructions shown to a tracer.
+pub(crate) fn traced_block<M: Dual, T: Tracer>(
+    program: &Program,
+    state: &mut State,
+    memory: &mut M,
+    host: &mut dyn Host,
+    tracer: &mut T,
+) -> Result<Option<Exit>, HostError> {
+    let exit = rivet_interp::run_block_traced(program, state, memory, tracer);
+    match exit.map_err(host_error)? {
         Some(exit) => {
             let exit = answered(exit, state, memory.guest(), host)?;
             // A call that ends the code belongs to what comes after it (ISA §8.6).

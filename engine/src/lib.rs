@@ -47,6 +47,7 @@ mod pause;
 mod program;
 mod service;
 pub mod snapshot;
+pub mod trace;
 
 pub use bare::{Bare, MAX_WRITE};
 pub use call::{AccessError, Call, CallContext, Flow, Host, NoHost, Quote, View};
@@ -59,7 +60,7 @@ pub use machine::Machine;
 pub use native::{NativeCode, Translation, Unavailable, first_write_tracking, native_available};
 pub use pause::{Interrupt, Pause, Ran, Until};
 pub use program::{BlockInfo, Program, Raw, Start};
-pub use rivet_interp::State;
+pub use rivet_interp::{State, Tracer, View as Traced};
 pub use rivet_isa::{Exit, Payment};
 
 mod engine;

@@ -20,7 +20,7 @@ use crate::memory::{GuestMemory, paged, sparse};
 use crate::native;
 use crate::program::{Program, Start};
 use crate::snapshot::Pending;
-use rivet_interp::{SparseMemory, State};
+use rivet_interp::{SparseMemory, State, Tracer};
 use rivet_isa::{Exit, Gas, GuestAddr, PageIndex, Payment, Pc, Reg, Regs};
 use rivet_paging::{AddressSpace, Tracker};
 use std::fmt;
@@ -41,6 +41,14 @@ impl Store {
             Self::Checked(pair) => &pair.leader,
         }
     }
+}
+
+/// How a machine goes on.
+enum How<'a, T> {
+    /// On its backend, so far.
+    To(Reach),
+    /// In the interpreter, to the end of the block.
+    Traced(&'a mut T),
 }
 
 /// How far one call of an engine goes.
@@ -285,7 +293,7 @@ impl Machine {
     /// A panic of `host` passes through and poisons the machine too.
     pub fn run(&mut self, host: &mut dyn Host) -> Result<Exit, HostError> {
         loop {
-            if let Some(exit) = self.go(Reach::Exit, host)? {
+            if let Some(exit) = self.go(How::<()>::To(Reach::Exit), host)? {
                 return Ok(exit);
             }
         }
@@ -301,13 +309,33 @@ impl Machine {
     /// # Panics
     /// As [`run`](Self::run).
     pub fn step(&mut self, host: &mut dyn Host) -> Result<Option<Exit>, HostError> {
-        self.go(Reach::Block, host)
+        self.go(How::<()>::To(Reach::Block), host)
     }
 
-    fn go(&mut self, reach: Reach, host: &mut dyn Host) -> Result<Option<Exit>, HostError> {
+    /// [`step`](Self::step) in the interpreter, whatever the backend, with the block and its
+    /// instructions shown to `tracer`; the result is the same.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub fn trace<T: Tracer>(
+        &mut self,
+        host: &mut dyn Host,
+        tracer: &mut T,
+    ) -> Result<Option<Exit>, HostError> {
+        self.go(How::Traced(tracer), host)
+    }
+
+    fn go<T: Tracer>(
+        &mut self,
+        how: How<'_, T>,
+        host: &mut dyn Host,
+    ) -> Result<Option<Exit>, HostError> {
         // A call that does not return leaves it so.
         let status = std::mem::replace(&mut self.status, Status::Poisoned);
-        let result = self.advance(status, reach, host);
+        let result = self.advance(status, how, host);
         self.status = match result {
             Err(_) => Status::Poisoned,
             Ok(None) => Status::Ready,
@@ -316,10 +344,10 @@ impl Machine {
         result
     }
 
-    fn advance(
+    fn advance<T: Tracer>(
         &mut self,
         status: Status,
-        reach: Reach,
+        how: How<'_, T>,
         host: &mut dyn Host,
     ) -> Result<Option<Exit>, HostError> {
         match status {
@@ -327,13 +355,13 @@ impl Machine {
             Status::Ended(exit) => return Ok(Some(exit)),
             Status::Pending(call) => {
                 let exit = self.answer(call, host)?;
-                if exit.is_some() || reach == Reach::Block {
+                if exit.is_some() || !matches!(how, How::To(Reach::Exit)) {
                     return Ok(exit);
                 }
             }
             Status::Ready | Status::Suspended(_) => {}
         }
-        self.proceed(reach, host)
+        self.proceed_by(how, host)
     }
 
     /// Runs from the pc on, whatever the status.
@@ -342,23 +370,41 @@ impl Machine {
         reach: Reach,
         host: &mut dyn Host,
     ) -> Result<Option<Exit>, HostError> {
+        self.proceed_by(How::<()>::To(reach), host)
+    }
+
+    fn proceed_by<T: Tracer>(
+        &mut self,
+        how: How<'_, T>,
+        host: &mut dyn Host,
+    ) -> Result<Option<Exit>, HostError> {
         let inner = &*self.program.0;
         let (code, state) = (&inner.interp, &mut self.state);
-        match (&mut self.store, inner.native(), reach) {
-            (Store::Paged(memory), Some(native), Reach::Exit) => {
+        match (&mut self.store, inner.native(), how) {
+            (Store::Paged(memory), Some(native), How::To(Reach::Exit)) => {
                 native::run(native, code, state, memory, host).map(Some)
             }
-            (Store::Paged(memory), Some(native), Reach::Block) => {
+            (Store::Paged(memory), Some(native), How::To(Reach::Block)) => {
                 native::step(native, code, state, memory, host)
             }
-            (Store::Checked(pair), Some(native), _) => {
-                let reach = reach.min(inner.check_every);
-                checked::run(native, code, state, pair, host, reach)
+            (Store::Paged(memory), Some(_), How::Traced(tracer)) => {
+                let mut memory = paged::Interpreted(memory);
+                interpreted::traced_block(code, state, &mut memory, host, tracer)
             }
-            (Store::Sparse(memory), _, Reach::Exit) => {
+            (Store::Checked(pair), Some(native), How::To(reach)) => {
+                let reach = reach.min(inner.check_every);
+                checked::run(native, code, state, pair, host, reach, &mut ())
+            }
+            (Store::Checked(pair), Some(native), How::Traced(tracer)) => {
+                checked::run(native, code, state, pair, host, Reach::Block, tracer)
+            }
+            (Store::Sparse(memory), _, How::Traced(tracer)) => {
+                interpreted::traced_block(code, state, memory, host, tracer)
+            }
+            (Store::Sparse(memory), _, How::To(Reach::Exit)) => {
                 interpreted::run(code, state, memory, host).map(Some)
             }
-            (Store::Sparse(memory), _, Reach::Block) => {
+            (Store::Sparse(memory), _, How::To(Reach::Block)) => {
                 interpreted::block(code, state, memory, host)
             }
             (_, None, _) => unreachable!("only a native program makes such a store"),

@@ -44,7 +44,7 @@ mod program;
 pub mod sparse;
 mod trace;
 
-pub use machine::{RunError, State, finish_block, run, run_block, run_traced};
+pub use machine::{RunError, State, finish_block, run, run_block, run_block_traced, run_traced};
 pub use memory::{AccessError, Memory, Width};
 pub use program::{DEFAULT_CACHE_LIMIT, Program};
 pub use sparse::SparseMemory;

@@ -89,7 +89,17 @@ pub fn run_block<M: Memory>(
     state: &mut State,
     memory: &mut M,
 ) -> Result<Option<Exit>, RunError<M::Error>> {
-    drive::<M, (), ONE_BLOCK>(program, state, memory, &mut (), From::Gate)
+    run_block_traced(program, state, memory, &mut ())
+}
+
+/// [`run_block`] with a tracer.
+pub fn run_block_traced<M: Memory, T: Tracer>(
+    program: &Program,
+    state: &mut State,
+    memory: &mut M,
+    tracer: &mut T,
+) -> Result<Option<Exit>, RunError<M::Error>> {
+    drive::<M, T, ONE_BLOCK>(program, state, memory, tracer, From::Gate)
 }
 
 /// Runs the rest of the block that `state.pc` lies in, from the instruction there on: for an

@@ -268,7 +268,7 @@ impl Pair<'_> {
         let looked_at = if few { PAGES_PER_BLOCK } else { pages.len() };
         for i in 0..looked_at {
             let page = pages[if few { (turn + i) % pages.len() } else { i }];
-            if a.digest(page) != b.digest(page) {
+            if known_to_differ(a.digest(page), b.digest(page)) {
                 return Err(self.differ([Ok(step), Ok(step)], Some(page)));
             }
         }
@@ -276,7 +276,11 @@ impl Pair<'_> {
     }
 }
 
-/// Where a difference begins.
+/// Whether both digests are known and differ.
+pub(super) fn known_to_differ(a: Option<u64>, b: Option<u64>) -> bool {
+    a.zip(b).is_some_and(|(a, b)| a != b)
+}
+
 impl Difference {
     /// The pc at which the stretch began: a block's start where every block was compared.
     pub fn from_pc(&self) -> Pc {

@@ -7,15 +7,26 @@
 //!
 //! A side is anything that can be advanced block by block and looked at ([`Subject`],
 //! [`Session`]): an engine of this crate ([`Contender`]), a recorded trace, or, in tests, an engine
-//! that is wrong on purpose. [`Volume`] compares many random cases on all cores.
+//! that is wrong on purpose. [`Volume`] compares many random cases on all cores, [`locate`] finds
+//! the block and the instruction on which two sides part, and [`shrink`] makes the case small.
 
 mod compare;
+mod locate;
+mod program;
+mod recorded;
+mod restart;
 mod script;
+mod shrink;
+mod sketch;
 mod subject;
 mod volume;
 
-pub use compare::{Difference, Every, Plan, Seen, Summary, compare};
+pub use compare::{Difference, Every, Field, Plan, Seen, Summary, compare};
+pub use locate::{Culprit, LocateError, Located, locate};
+pub use program::case_of;
+pub use recorded::{Keep, Mismatch, RecordError, Recorded, record};
 pub use script::Script;
+pub use shrink::{Effort, shrink};
 pub use subject::{Calls, Contender, Session, Step, Subject, raw};
 pub use volume::{Finding, Kind, Totals, Volume, Watch};
 

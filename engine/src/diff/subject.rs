@@ -7,6 +7,7 @@ use crate::engine::Engine;
 use crate::error::{HostError, LoadError};
 use crate::machine::Machine;
 use crate::program::{Raw, Start};
+use crate::trace::digest;
 use rivet_image::RegionKind;
 use rivet_interp::State;
 use rivet_isa::generate::{Access, Case, Run};
@@ -25,6 +26,11 @@ pub enum Step {
 pub trait Subject: Sync {
     /// What reports call it.
     fn name(&self) -> String;
+
+    /// Whether it can run any case, as an engine can and a recording cannot.
+    fn runs_anything(&self) -> bool {
+        true
+    }
 
     /// A session on the code and the memory of a case.
     ///
@@ -68,8 +74,8 @@ pub trait Session {
     /// The private pages in ascending order.
     fn private_pages(&self) -> Vec<PageIndex>;
 
-    /// A number that differs, in all likelihood, if the content of the page differs; `None` if the
-    /// page cannot be read.
+    /// [`digest`](crate::trace::digest) of the page's content; `None` if it is not known, which
+    /// differs from nothing.
     fn digest(&self, page: PageIndex) -> Option<u64>;
 
     /// The bytes of a page, where they are known.
@@ -122,6 +128,15 @@ pub fn raw(case: &Case) -> Raw {
     })
 }
 
+/// The run that begins in a state.
+pub(super) fn run_of(state: &State) -> Run {
+    Run {
+        entry: state.pc.value(),
+        slots: *state.regs.slots(),
+        gas: state.gas.value(),
+    }
+}
+
 /// The state in which a run begins. Gas of 2^63 and more, which no run has, becomes the most.
 pub(crate) fn state_of(run: &Run) -> State {
     State {
@@ -151,7 +166,7 @@ impl Subject for Contender {
 struct Backed {
     machine: Machine,
     calls: Calls,
-    /// Whether calls that the script leaves open are answered from now on.
+    /// Whether calls that the script leaves open are answered until the next exit.
     answers: bool,
 }
 
@@ -160,7 +175,7 @@ impl Backed {
         &mut self,
         how: impl FnOnce(&mut Machine, &mut dyn Host) -> Result<T, HostError>,
     ) -> Result<T, HostError> {
-        let answers = std::mem::take(&mut self.answers);
+        let answers = self.answers;
         match self.calls {
             Calls::Script => how(&mut self.machine, &mut Script { answers }),
             Calls::Bare => how(&mut self.machine, &mut Bare::new(std::io::sink())),
@@ -232,28 +247,4 @@ impl Session for Backed {
             answers: self.answers,
         }))
     }
-}
-
-/// Odd constants with evenly spread bits, one for each lane.
-const LANES: [u64; 4] = [
-    0x9E37_79B9_7F4A_7C15,
-    0xBF58_476D_1CE4_E5B9,
-    0x94D0_49BB_1331_11EB,
-    0xD6E8_FEB8_6659_FD93,
-];
-
-/// A digest of a page: fast, and not meant to withstand an adversary.
-pub(crate) fn digest(bytes: &[u8; PAGE_SIZE as usize]) -> u64 {
-    let mut lanes = LANES;
-    for chunk in bytes.as_chunks::<32>().0 {
-        for (lane, word) in lanes.iter_mut().zip(chunk.as_chunks::<8>().0) {
-            *lane = mix(*lane, u64::from_le_bytes(*word));
-        }
-    }
-    lanes.into_iter().fold(0, mix)
-}
-
-/// Takes a word into a digest.
-pub(crate) const fn mix(digest: u64, word: u64) -> u64 {
-    (digest ^ word).wrapping_mul(LANES[0]).rotate_left(29)
 }

@@ -1,7 +1,7 @@
 //! Code with labels, written in one pass: a forward jump is left open and filled in at the end.
 
 use crate::arbitrary::Random;
-use crate::{CompressedForm, Inst, Op, Reg, compressed_forms, encode};
+use crate::{Inst, Op, Reg, compressed_forms, encode};
 use alloc::vec::Vec;
 
 /// `c.nop`
@@ -39,15 +39,37 @@ pub(super) struct Writer {
     code: Vec<u8>,
     labels: Vec<Option<usize>>,
     open: Vec<(usize, Label, Open)>,
+    forms: Forms,
 }
 
-/// The first 16-bit form of an instruction, HINTs included.
-fn half(inst: Inst) -> Option<u16> {
-    let of_op = |form: &&CompressedForm| form.op() == inst.op();
-    compressed_forms()
-        .iter()
-        .filter(of_op)
-        .find_map(|form| form.encode(inst))
+/// Most compressed forms that expand to one operation.
+const FORMS_PER_OP: usize = 6;
+
+/// The compressed forms of each operation, as numbers of `compressed_forms`.
+struct Forms([[Option<u8>; FORMS_PER_OP]; Op::ALL.len() + 1]);
+
+impl Forms {
+    fn new() -> Self {
+        let mut table = [[None; FORMS_PER_OP]; Op::ALL.len() + 1];
+        for (number, form) in compressed_forms().iter().enumerate() {
+            let free = table[form.op() as usize]
+                .iter_mut()
+                .find(|place| place.is_none());
+            if let Some(place) = free {
+                *place = Some(number as u8);
+            }
+        }
+        Self(table)
+    }
+
+    /// The first 16-bit form of an instruction, HINTs included.
+    fn half(&self, inst: Inst) -> Option<u16> {
+        let numbers = self.0[inst.op() as usize]
+            .iter()
+            .map_while(|number| *number);
+        let mut forms = numbers.map(|number| &compressed_forms()[usize::from(number)]);
+        forms.find_map(|form| form.encode(inst))
+    }
 }
 
 /// The same instruction with another immediate.
@@ -62,6 +84,7 @@ impl Writer {
             code,
             labels: Vec::new(),
             open: Vec::new(),
+            forms: Forms::new(),
         }
     }
 
@@ -81,9 +104,12 @@ impl Writer {
 
     /// An instruction, which has an encoding because its operands came from its format.
     pub(super) fn inst(&mut self, inst: Inst, size: Size) {
-        match (size, half(inst)) {
-            (Size::Least, Some(bits)) => self.halfword(bits),
-            _ => self.word(inst),
+        match size {
+            Size::Least => match self.forms.half(inst) {
+                Some(bits) => self.halfword(bits),
+                None => self.word(inst),
+            },
+            Size::Word => self.word(inst),
         }
     }
 
@@ -110,7 +136,7 @@ impl Writer {
             return self.inst(with(inst, target as i64 - at as i64), size);
         }
         // Whether a short form reaches is not known yet; distance 2 says whether there is one.
-        let short = size == Size::Least && half(with(inst, 2)).is_some();
+        let short = size == Size::Least && self.forms.half(with(inst, 2)).is_some();
         let open = if short {
             self.halfword(0);
             Open::Half(inst)
@@ -136,7 +162,8 @@ impl Writer {
             let distance = target as i64 - at as i64;
             match open {
                 Open::Half(inst) => {
-                    let bits = half(with(inst, distance)).map_or(NOP, u16::to_le_bytes);
+                    let bits = self.forms.half(with(inst, distance));
+                    let bits = bits.map_or(NOP, u16::to_le_bytes);
                     self.code[at..at + 2].copy_from_slice(&bits);
                 }
                 Open::Word(inst) => self.fill(at, with(inst, distance)),

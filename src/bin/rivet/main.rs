@@ -19,10 +19,12 @@ mod number;
 mod output;
 mod pausing;
 mod perf_map;
+mod program;
 mod report;
 mod run;
 mod snap;
 mod symbols;
+mod trace;
 mod vectors;
 
 use clap::{Parser, Subcommand};
@@ -55,6 +57,7 @@ enum Command {
     Gas(gas::Args),
     Diff(diff::Args),
     Bench(bench::Args),
+    Trace(trace::Args),
     Doctor(doctor::Args),
     Vectors(vectors::Args),
 }
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Gas(args) => gas::gas(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Bench(args) => bench::bench(&args),
+        Command::Trace(args) => trace::trace(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Vectors(args) => vectors::vectors(args),
     };

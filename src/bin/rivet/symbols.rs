@@ -36,6 +36,17 @@ impl Symbols {
         here.map(|symbol| symbol.name.as_str())
     }
 
+    /// The code of a symbol; up to the next one if its size is not known.
+    pub(crate) fn range(&self, name: &str) -> Option<std::ops::Range<u64>> {
+        let symbol = self.0.iter().find(|symbol| symbol.name == name)?;
+        let later = self.0.iter().find(|other| other.pc > symbol.pc);
+        let end = match symbol.size {
+            0 => later.map_or(u64::MAX, |other| other.pc),
+            size => symbol.pc.saturating_add(size),
+        };
+        Some(symbol.pc..end)
+    }
+
     /// `name+0x12` for an offset inside a symbol.
     pub(crate) fn describe(&self, pc: Pc) -> Option<String> {
         let past = self.0.partition_point(|symbol| symbol.pc <= pc.value());

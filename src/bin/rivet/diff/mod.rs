@@ -1,29 +1,45 @@
-//! `rivet diff`: two engines on one program or on many random ones.
+//! `rivet diff`: two engines, or an engine and a recording, on one program, or two engines on many
+//! random ones.
 
+mod file;
 mod random;
+mod reproducer;
 
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::program::ProgramArgs;
 use rivet::engine::diff::{Calls, Contender, Every};
 use rivet::engine::{Backend, Config, Engine};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
+  rivet diff prog.elf --arg 10                        jit and interp, block by block
+  rivet diff prog.pvm --a jit --trace other.trace     jit and a recording (rivet trace --binary)
   rivet diff --random 1000000                         valid random programs on all cores
   rivet diff --random 100000 --every-block --seed 7   compared after every block
   rivet diff --random 20000 --hostile --json          damaged programs, JSON at the end
 
-Exit status: 0 no difference, 1 a difference, 2 usage or load error. Each finding is written to
-the folder of --findings when it is made, so an interrupted run keeps it.";
+A program is compared block by block up to its first exit. The first block and instruction on which
+the sides differ are shown, and a small program that differs too is written to the folder of
+--findings as a vector. Findings among random programs are written there when they are made, so an
+interrupted run keeps them. Exit status: 0 no difference, 1 a difference, 2 usage or load error.";
 
-/// Compare two engines, on many random programs
+/// Compare two engines, on one program or on many random ones
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
+    /// ELF executable, .pvm image, or bare code with --raw
+    #[arg(required_unless_present = "random", conflicts_with = "random")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    program: ProgramArgs,
+    /// The other side is this recording, which also says how the program starts
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["b", "random"])]
+    trace: Option<PathBuf>,
     /// Compare this many runs of random programs
     #[arg(long, value_name = "N")]
-    random: u64,
+    random: Option<u64>,
     /// Seed of the first random program
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -45,7 +61,7 @@ pub(crate) struct Args {
     /// The other side
     #[arg(long, value_name = "NAME", default_value = "interp")]
     b: Backend,
-    /// Compare after every block, not at exits only
+    /// With --random: compare after every block, not at exits only
     #[arg(long)]
     every_block: bool,
     /// Print one JSON object on standard output at the end
@@ -54,7 +70,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn diff(args: &Args) -> Result<Outcome, Failure> {
-    random::compare(args, args.random)
+    match (&args.file, args.random) {
+        (_, Some(count)) => random::compare(args, count),
+        (Some(file), None) => file::compare(args, file),
+        (None, None) => Err(Failure::message("name a FILE, or give --random N")),
+    }
 }
 
 impl Args {

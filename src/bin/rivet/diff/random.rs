@@ -1,13 +1,13 @@
 //! Many random programs on two engines, with progress and findings while it runs.
 
-use super::{Args, contender};
+use super::file::smallest;
+use super::{Args, contender, reproducer};
 use crate::Outcome;
 use crate::failure::Failure;
-use rivet::engine::diff::{Calls, Finding, Kind, Plan, Totals, Volume, Watch};
-use std::fmt::Write as _;
+use rivet::engine::diff::{Calls, Finding, Kind, Plan, Subject, Totals, Volume, Watch, locate};
 use std::io::{self, IsTerminal};
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 
 /// Gas that a run gets once more when it runs out.
 const REFILL: u64 = 3000;
+
+/// Findings that are shrunk; more of them are rarely something new.
+const SHRUNK: u64 = 8;
 
 /// How often progress is shown on a terminal, and elsewhere.
 const ON_TERMINAL: Duration = Duration::from_millis(500);
@@ -26,8 +29,10 @@ pub(super) fn compare(args: &Args, count: u64) -> Result<Outcome, Failure> {
     let b = contender(args.b, Calls::Script)?;
     let watch = Watch::default();
     let failure = Mutex::new(None);
+    let reported = AtomicU64::new(0);
     let report = |finding: Finding| {
-        if let Err(error) = keep(&args.findings, &finding) {
+        let shrink = reported.fetch_add(1, Ordering::Relaxed) < SHRUNK;
+        if let Err(error) = keep(&args.findings, [&a, &b], &finding, shrink) {
             watch.stop.store(true, Ordering::Relaxed);
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
@@ -90,21 +95,37 @@ fn show_progress(watch: &Watch, count: u64, begin: Instant, finished: Receiver<(
     }
 }
 
-/// Writes a finding to the folder: what differs, and the code and start it takes to see it.
-fn keep(folder: &Path, finding: &Finding) -> Result<(), Failure> {
+/// Writes a finding to the folder: first where it was made and what differs, then, for the first
+/// few, a small program that shows it.
+fn keep(
+    folder: &Path,
+    sides: [&dyn Subject; 2],
+    finding: &Finding,
+    shrink: bool,
+) -> Result<(), Failure> {
     let (seed, run) = (finding.seed, finding.run);
-    let path = folder.join(format!("seed-{seed}-run-{run}.txt"));
-    let mut text = format!("seed {seed} run {run}\n{}\n\n", finding.difference);
-    let start = &finding.case.runs[0];
-    let _ = writeln!(text, "entry {:#x}\ngas {}", start.entry, start.gas);
-    for (slot, value) in start.slots.iter().enumerate() {
-        let _ = writeln!(text, "slot {slot} {value:#x}");
-    }
-    let hex = finding.case.code.iter().map(|byte| format!("{byte:02x}"));
-    let _ = writeln!(text, "code {}", hex.collect::<String>());
-    eprintln!("difference: seed {seed} run {run}: {}", finding.difference);
+    let name = format!("seed-{seed}-run-{run}");
+    let path = folder.join(format!("{name}.txt"));
+    let difference = &finding.difference;
+    eprintln!("difference: seed {seed} run {run}: {difference}");
     std::fs::create_dir_all(folder).map_err(|e| Failure::file("create", folder, e))?;
-    std::fs::write(&path, text).map_err(|e| Failure::file("write", &path, e))
+    let text = format!("seed {seed} run {run}\n{difference}\n");
+    std::fs::write(&path, text).map_err(|e| Failure::file("write", &path, e))?;
+    if !shrink {
+        return Ok(());
+    }
+    let plan = Plan {
+        refills: vec![REFILL],
+        ..Plan::default()
+    };
+    let case = match locate(sides, &finding.case, &plan) {
+        Ok(Some(located)) => smallest(sides, &finding.case, &located),
+        // It needs the runs before it, or the host: the whole is all there is.
+        _ => finding.case.clone(),
+    };
+    let path = reproducer::save(folder, &name, &difference.to_string(), &case)?;
+    eprintln!("reproducer in {}", path.display());
+    Ok(())
 }
 
 fn summarise(args: &Args, volume: &Volume, totals: Totals, took: Duration) {

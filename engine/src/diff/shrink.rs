@@ -1,0 +1,233 @@
+//! A smaller case with the same kind of difference.
+//!
+//! Deterministic: the same case and sides give the same result, whatever the clock says, unless
+//! the time limit ends the work early.
+
+use super::compare::Field;
+use super::locate::differs;
+use super::sketch::Sketch;
+use super::subject::Subject;
+use rivet_isa::PAGE_SIZE;
+use rivet_isa::generate::{Access, Case};
+use std::mem::discriminant;
+use std::time::{Duration, Instant};
+
+/// How long and how often smaller cases are tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Effort {
+    /// Cases tried.
+    pub attempts: u32,
+    /// Time after which no other is.
+    pub time: Duration,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self {
+            attempts: 20_000,
+            time: Duration::from_secs(45),
+        }
+    }
+}
+
+/// Gas that reads well, tried in this order.
+const ROUND_GAS: [u64; 6] = [0, 100, 1000, 10_000, 100_000, 1_000_000];
+
+struct Search<'a> {
+    sides: [&'a dyn Subject; 2],
+    kind: std::mem::Discriminant<Field>,
+    left: u32,
+    until: Instant,
+    best: Case,
+}
+
+/// Makes the case smaller while the sides differ on it in the same kind of field; the case itself
+/// if they do not differ on its first run up to the first exit.
+pub fn shrink(sides: [&dyn Subject; 2], case: &Case, effort: Effort) -> Case {
+    let found = differs(sides, case).and_then(|difference| difference.field());
+    let Some(field) = found else {
+        return case.clone();
+    };
+    let mut search = Search {
+        sides,
+        kind: discriminant(&field),
+        left: effort.attempts,
+        until: Instant::now() + effort.time,
+        best: case.clone(),
+    };
+    loop {
+        let before = search.best.clone();
+        search.code();
+        search.operands();
+        search.registers();
+        search.memory();
+        search.gas();
+        if search.best == before || search.spent() {
+            return search.best;
+        }
+    }
+}
+
+impl Search<'_> {
+    fn spent(&self) -> bool {
+        self.left == 0 || Instant::now() >= self.until
+    }
+
+    /// Keeps a candidate that differs in the same way.
+    fn keep(&mut self, candidate: Case) -> bool {
+        if self.spent() || candidate == self.best {
+            return false;
+        }
+        self.left -= 1;
+        let field = differs(self.sides, &candidate).and_then(|difference| difference.field());
+        let same = field.is_some_and(|field| discriminant(&field) == self.kind);
+        if same {
+            self.best = candidate;
+        }
+        same
+    }
+
+    /// Deletes instructions: what lies in front of the entry, then ever smaller pieces.
+    fn code(&mut self) {
+        let sketch = Sketch::of(&self.best);
+        if let Some(entry) = sketch.entry().filter(|entry| *entry > 0) {
+            self.keep(sketch.without(0..entry));
+        }
+        let mut size = Sketch::of(&self.best).len().div_ceil(2).max(1);
+        loop {
+            let mut at = 0;
+            loop {
+                let sketch = Sketch::of(&self.best);
+                if at >= sketch.len() || self.spent() {
+                    break;
+                }
+                let end = (at + size).min(sketch.len());
+                if !self.keep(sketch.without(at..end)) {
+                    at += size;
+                }
+            }
+            if size == 1 || self.spent() {
+                break;
+            }
+            size = size.div_ceil(2);
+        }
+    }
+
+    /// Full-length encodings, then immediates of 0 and 1, and x0 for operands.
+    fn operands(&mut self) {
+        let mut at = 0;
+        while at < Sketch::of(&self.best).len() && !self.spent() {
+            for simpler in Sketch::of(&self.best).simpler(at) {
+                self.keep(simpler);
+            }
+            at += 1;
+        }
+    }
+
+    fn registers(&mut self) {
+        for slot in 0..self.best.runs[0].slots.len() {
+            let value = self.best.runs[0].slots[slot];
+            let candidates = [
+                0,
+                1,
+                value & 0xFFF,
+                value & 0xFFFF_FFFF,
+                value & !0xFFFF_FFFF,
+                value & 0xFFFF_F000,
+                value & value.wrapping_neg(),
+                1 << (63 - value.leading_zeros().min(63)),
+            ];
+            for candidate in candidates {
+                // A kept one ends the list: the others come from the old value.
+                if candidate.count_ones() >= value.count_ones() && candidate != 0 {
+                    continue;
+                }
+                let mut case = self.best.clone();
+                case.runs[0].slots[slot] = candidate;
+                if self.keep(case) {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn gas(&mut self) {
+        for gas in ROUND_GAS {
+            let now = self.best.runs[0].gas;
+            if ROUND_GAS.contains(&now) && gas >= now {
+                return;
+            }
+            let mut case = self.best.clone();
+            case.runs[0].gas = gas;
+            if self.keep(case) {
+                return;
+            }
+        }
+    }
+
+    /// Drops mappings, then their content, then their length.
+    fn memory(&mut self) {
+        let mut at = 0;
+        while at < self.best.map.len() && !self.spent() {
+            let mut without = self.best.clone();
+            without.map.remove(at);
+            if self.keep(without) {
+                continue;
+            }
+            self.mapping(at);
+            at += 1;
+        }
+    }
+
+    fn mapping(&mut self, at: usize) {
+        let change = |best: &Case, body: &dyn Fn(&mut rivet_isa::generate::Mapping)| {
+            let mut case = best.clone();
+            body(&mut case.map[at]);
+            case
+        };
+        let empty = change(&self.best, &|mapping| {
+            mapping.content.clear();
+            if mapping.access == Access::CopyOnWrite {
+                mapping.access = Access::Ephemeral;
+            }
+        });
+        if !self.keep(empty) {
+            let zeros = change(&self.best, &|mapping| mapping.content.fill(0));
+            self.keep(zeros);
+            let mut piece = self.best.map[at].content.len() / 2;
+            while piece >= 8 && !self.spent() {
+                self.clear_pieces(at, piece);
+                piece /= 2;
+            }
+            let trimmed = change(&self.best, &|mapping| {
+                let used = mapping.content.iter().rposition(|byte| *byte != 0);
+                mapping.content.truncate(used.map_or(0, |last| last + 1));
+            });
+            self.keep(trimmed);
+        }
+        let content = (self.best.map[at].content.len() as u64).next_multiple_of(PAGE_SIZE);
+        for size in [PAGE_SIZE, 2 * PAGE_SIZE, content] {
+            if size >= content.max(PAGE_SIZE) && size < self.best.map[at].size {
+                let shorter = change(&self.best, &|mapping| mapping.size = size);
+                if self.keep(shorter) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Zeroes one piece of content after the other.
+    fn clear_pieces(&mut self, at: usize, piece: usize) {
+        let mut from = 0;
+        while from < self.best.map[at].content.len() && !self.spent() {
+            let mut case = self.best.clone();
+            let content = &mut case.map[at].content;
+            let end = (from + piece).min(content.len());
+            if content[from..end].iter().any(|byte| *byte != 0) {
+                content[from..end].fill(0);
+                self.keep(case);
+            }
+            from = end;
+        }
+    }
+}

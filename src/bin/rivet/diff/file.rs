@@ -1,0 +1,261 @@
+//! One program on two sides: where they part, shown, and shrunk to a vector.
+
+use super::{Args, contender, reproducer};
+use crate::Outcome;
+use crate::failure::Failure;
+use crate::input;
+use crate::symbols::Symbols;
+use rivet::engine::diff::{
+    Calls, Case, Contender, Effort, LocateError, Located, Plan, Recorded, Seen, Step, Subject,
+    case_of, locate, shrink,
+};
+use rivet::engine::trace::Recording;
+use rivet::engine::{Backend, Config, Engine};
+use rivet::isa::{Pc, Slot};
+use std::path::{Path, PathBuf};
+
+pub(super) fn compare(args: &Args, file: &Path) -> Result<Outcome, Failure> {
+    let engine = Engine::new(Config {
+        backend: Backend::Interp,
+        ..Config::default()
+    })?;
+    let (loaded, state) = args.program.open_at(file, &engine)?;
+    let mut case = case_of(&loaded.program, &state);
+    let mut plan = Plan {
+        exits: 1,
+        ..Plan::default()
+    };
+    let a = contender(args.a, Calls::Bare)?;
+    let b = match &args.trace {
+        Some(path) => {
+            let recorded = recorded(path, &case)?;
+            case.runs = vec![recorded.run()];
+            plan.blocks = recorded.steps();
+            Side::Recorded(recorded)
+        }
+        None => Side::Engine(contender(args.b, Calls::Bare)?),
+    };
+    let sides: [&dyn Subject; 2] = [&a, b.subject()];
+    let found = locate(sides, &case, &plan).map_err(|error| match error {
+        LocateError::Load(error) => Failure::from(error),
+        LocateError::Host(error) => Failure::message(error.to_string()),
+    })?;
+    let report = Report {
+        args,
+        symbols: &loaded.symbols,
+        names: sides.map(Subject::name),
+    };
+    let Some(located) = found else {
+        report.agreed();
+        return Ok(Outcome::Done);
+    };
+    if !args.json {
+        report.located(&located);
+    }
+    let kept = keep(args, sides, &case, &located)?;
+    report.kept(&located, &kept);
+    Ok(Outcome::GuestFailed)
+}
+
+enum Side {
+    Engine(Contender),
+    Recorded(Recorded),
+}
+
+impl Side {
+    fn subject(&self) -> &dyn Subject {
+        match self {
+            Self::Engine(engine) => engine,
+            Self::Recorded(recorded) => recorded,
+        }
+    }
+}
+
+fn recorded(path: &Path, case: &Case) -> Result<Recorded, Failure> {
+    let shown = path.display();
+    let bytes = input::bytes(path)?;
+    let recording = Recording::decode(&bytes)
+        .map_err(|error| Failure::message(format!("`{shown}`: {error}")))?;
+    if let Some(broken) = &recording.broken {
+        eprintln!("warning: `{shown}` is compared up to where it breaks off: {broken}");
+    }
+    Recorded::new(recording, &case.code)
+        .map_err(|error| Failure::message(format!("`{shown}`: {error}")))
+}
+
+/// The smallest case known to show the difference, and its file.
+struct Kept {
+    case: Case,
+    path: PathBuf,
+}
+
+fn keep(
+    args: &Args,
+    sides: [&dyn Subject; 2],
+    case: &Case,
+    located: &Located,
+) -> Result<Kept, Failure> {
+    let smallest = smallest(sides, case, located);
+    let name = args.trace.as_ref().or(args.file.as_ref());
+    let name = name.and_then(|file| file.file_stem());
+    let name = name.map_or("difference".into(), |stem| stem.to_string_lossy());
+    let name: String = name.split_whitespace().collect();
+    let note = located.difference.to_string();
+    let path = reproducer::save(
+        &args.findings,
+        &format!("{name}-difference"),
+        &note,
+        &smallest,
+    )?;
+    Ok(Kept {
+        case: smallest,
+        path,
+    })
+}
+
+/// The case that ends behind the instruction, else the one that starts in front of the block, else
+/// the whole, shrunk where both sides can run it.
+pub(super) fn smallest(sides: [&dyn Subject; 2], case: &Case, located: &Located) -> Case {
+    let cut = located.instruction.as_ref().map(|found| &found.case);
+    let from = cut.or(located.restart.as_ref()).unwrap_or(case);
+    if !sides.iter().all(|side| side.runs_anything()) {
+        return from.clone();
+    }
+    eprintln!("shrinking");
+    shrink(sides, from, Effort::default())
+}
+
+struct Report<'a> {
+    args: &'a Args,
+    symbols: &'a Symbols,
+    names: [String; 2],
+}
+
+impl Report<'_> {
+    fn agreed(&self) {
+        let [a, b] = &self.names;
+        if self.args.json {
+            println!(
+                "{}",
+                serde_json::json!({ "differs": false, "a": a, "b": b })
+            );
+        } else {
+            println!("{a} and {b} agree on every block");
+        }
+    }
+
+    fn place(&self, pc: Pc) -> String {
+        match self.symbols.describe(pc) {
+            Some(symbol) => format!("{pc} ({symbol})"),
+            None => pc.to_string(),
+        }
+    }
+
+    fn located(&self, located: &Located) {
+        let difference = &located.difference;
+        let field = difference
+            .field()
+            .map_or("nothing".into(), |f| f.to_string());
+        println!(
+            "after {} equal blocks, {field} differs in the block at {}",
+            located.blocks,
+            self.place(difference.from.pc)
+        );
+        println!(
+            "{:>10} {:>20} {:>20} {:>20}",
+            "", "before", self.names[0], self.names[1]
+        );
+        let [a, b] = &difference.sides;
+        print_sides("", &difference.from, a, b);
+        if let Some(found) = &located.instruction {
+            let at = self.place(found.pc);
+            println!(
+                "first differing instruction at {at}: {}",
+                found.decoded.inst
+            );
+            let [a, b] = &found.difference.sides;
+            print_sides("  ", &difference.from, a, b);
+        } else if located.restart.is_none() {
+            println!("it needs what happened before the block");
+        }
+    }
+
+    fn kept(&self, located: &Located, kept: &Kept) {
+        let count = reproducer::instructions(&kept.case);
+        let path = kept.path.display();
+        if !self.args.json {
+            println!("reproducer of {count} instructions in {path}");
+            println!(
+                "run it with: rivet vectors run {path} --engine {}",
+                self.names[0]
+            );
+            return;
+        }
+        let difference = &located.difference;
+        let instruction = located.instruction.as_ref().map(|found| {
+            serde_json::json!({
+                "pc": found.pc.value(),
+                "text": found.decoded.inst.to_string(),
+                "a": side(&found.difference.sides[0]),
+                "b": side(&found.difference.sides[1]),
+            })
+        });
+        let object = serde_json::json!({
+            "differs": true,
+            "a": self.names[0],
+            "b": self.names[1],
+            "equal_blocks": located.blocks,
+            "field": difference.field().map(|field| field.to_string()),
+            "block": difference.from.pc.value(),
+            "block_a": side(&difference.sides[0]),
+            "block_b": side(&difference.sides[1]),
+            "instruction": instruction,
+            "reproducer": kept.path.to_string_lossy(),
+            "reproducer_instructions": count,
+        });
+        println!("{object}");
+    }
+}
+
+fn step(seen: &Seen) -> String {
+    match &seen.step {
+        Ok(Step::Block) => "next block".to_owned(),
+        Ok(Step::Exit(exit)) => exit.to_string(),
+        Err(error) => format!("host error: {error}"),
+    }
+}
+
+fn side(seen: &Seen) -> serde_json::Value {
+    let regs = seen.state.regs.slots().iter();
+    serde_json::json!({
+        "exit": step(seen),
+        "pc": seen.state.pc.value(),
+        "gas": seen.state.gas.value(),
+        "regs": regs.map(|value| format!("{value:#x}")).collect::<Vec<_>>(),
+        "private_pages": seen.private.len(),
+    })
+}
+
+/// A table of a state before and both sides after; lines that differ are marked.
+fn print_sides(indent: &str, before: &rivet::engine::State, a: &Seen, b: &Seen) {
+    let line = |name: &str, before: String, x: String, y: String| {
+        let mark = if x == y { ' ' } else { '≠' };
+        println!("{indent}{mark} {name:>8} {before:>20} {x:>20} {y:>20}");
+    };
+    line("exit", String::new(), step(a), step(b));
+    let pcs = [before.pc, a.state.pc, b.state.pc].map(|pc| pc.to_string());
+    let [x, y, z] = pcs;
+    line("pc", x, y, z);
+    let [x, y, z] = [before.gas, a.state.gas, b.state.gas].map(|gas| gas.value().to_string());
+    line("gas", x, y, z);
+    for slot in Slot::all() {
+        let values = [&before.regs, &a.state.regs, &b.state.regs];
+        let [x, y, z] = values.map(|regs| regs.slots()[slot.index()]);
+        if x != y || y != z {
+            let [x, y, z] = [x, y, z].map(|value| format!("{value:#x}"));
+            line(slot.reg().name(), x, y, z);
+        }
+    }
+    let [x, y] = [a, b].map(|seen| seen.private.len().to_string());
+    line("private", String::new(), x, y);
+}

@@ -1,0 +1,237 @@
+//! Tracing shows a run and does not change it; recordings can be compared with.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use rivet_engine::diff::{Script, raw};
+use rivet_engine::{Backend, Config, Engine, Machine, Start, Traced, Tracer};
+use rivet_isa::generate::{self, Damage};
+use rivet_isa::{Gas, Inst, Pc, Slot};
+use support::{json, path, rivet, stderr};
+
+/// Counts, and looks at everything it may.
+#[derive(Default)]
+struct Curious {
+    blocks: u64,
+    instructions: u64,
+    seen: u64,
+}
+
+impl Tracer for Curious {
+    fn block(&mut self, start: Pc, view: Traced<'_>) {
+        self.blocks += 1;
+        self.seen ^= start.value() ^ view.gas();
+    }
+
+    fn instruction(&mut self, pc: Pc, inst: Inst, view: Traced<'_>) {
+        self.instructions += 1;
+        self.seen ^= pc.value() ^ view.reg(inst.rs1());
+    }
+}
+
+fn everything(machine: &Machine) -> impl PartialEq + std::fmt::Debug {
+    (
+        *machine.regs(),
+        machine.pc(),
+        machine.gas(),
+        machine.private_pages(),
+        machine.memory_hash(),
+    )
+}
+
+#[test]
+fn tracing_never_changes_the_result() {
+    let backends = [Backend::Interp, Backend::Auto];
+    let engines = backends.map(|backend| {
+        let config = Config {
+            backend,
+            ..Config::default()
+        };
+        Engine::new(config).expect("these run everywhere")
+    });
+    let mut instructions = 0;
+    for seed in 0..300 {
+        let case = match seed % 3 {
+            0 => generate::hostile(Damage::ALL[(seed / 3 % 6) as usize], seed),
+            _ => generate::program(seed ^ 0x7AACE),
+        };
+        let run = &case.runs[0];
+        let gas = Gas::new(run.gas.min(100_000)).expect("below 2^63");
+        let start = Start::at(run.entry).with_gas(gas);
+        let slots = Slot::all().zip(run.slots);
+        let start = slots.fold(start, |start, (slot, value)| start.with_slot(slot, value));
+        for engine in &engines {
+            let program = engine.load_raw(raw(&case)).expect("it loads");
+            let mut plain = program.machine(start.clone()).expect("it starts");
+            let mut traced = program.machine(start.clone()).expect("it starts");
+            let mut host = Script { answers: true };
+            let expected = plain.run(&mut host).expect("the host is well");
+            let mut tracer = Curious::default();
+            let exit = loop {
+                let step = traced.trace(&mut host, &mut tracer);
+                if let Some(exit) = step.expect("the host is well") {
+                    break exit;
+                }
+            };
+            assert_eq!(exit, expected, "seed {seed}");
+            assert_eq!(
+                format!("{:?}", everything(&traced)),
+                format!("{:?}", everything(&plain)),
+                "seed {seed}"
+            );
+            assert!(tracer.instructions >= tracer.blocks, "seed {seed}");
+            instructions += tracer.instructions;
+        }
+    }
+    assert!(instructions > 10_000, "{instructions} instructions");
+}
+
+fn fib() -> String {
+    path("guests/prebuilt/fib.elf")
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[test]
+fn the_trace_of_a_program_ends_as_its_run_does() {
+    let run = json(&rivet(&[
+        "run",
+        "--json",
+        "--arg",
+        "5",
+        "--gas",
+        "100000",
+        &fib(),
+    ]));
+    let output = rivet(&[
+        "trace",
+        "--instructions",
+        "--arg",
+        "5",
+        "--gas",
+        "100000",
+        &fib(),
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let last = text.lines().last().expect("a line");
+    let (pc, gas) = (&run["pc"], &run["gas_left"]);
+    let pc = pc.as_u64().expect("a number");
+    let expected = format!("exit  halt at pc {pc:#x} gas {gas}");
+    assert!(last.starts_with(&expected), "{last} is not {expected}");
+    assert!(text.lines().any(|line| line.contains("block _start")));
+}
+
+#[test]
+fn filters_leave_out_lines_and_not_work() {
+    let whole = rivet(&["trace", "--instructions", "--arg", "5", &fib()]);
+    let some = rivet(&[
+        "trace",
+        "--instructions",
+        "--arg",
+        "5",
+        "--symbol",
+        "_start",
+        &fib(),
+    ]);
+    let none = rivet(&["trace", "--arg", "5", "--gas-window", "0:1", &fib()]);
+    let lines = |output: &std::process::Output| {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (whole, some, none) = (lines(&whole), lines(&some), lines(&none));
+    assert!(some.len() < whole.len() && some.len() > 1);
+    assert_eq!(none.len(), 1, "{none:?}");
+    let unknown = rivet(&["trace", "--symbol", "nowhere", &fib()]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(stderr(&unknown).contains("nowhere"));
+}
+
+#[test]
+fn a_recording_agrees_with_its_program_and_a_changed_one_does_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (trace, bad) = (file("fib.trace"), file("bad.trace"));
+    let made = rivet(&["trace", "--binary", &trace, "--arg", "9", &fib()]);
+    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    let same = rivet(&["diff", &fib(), "--trace", &trace, "--a", "auto", "--json"]);
+    assert_eq!(same.status.code(), Some(0), "{}", stderr(&same));
+    assert_eq!(json(&same)["differs"], false);
+
+    let recording = std::fs::read(&trace).expect("it was written");
+    let mut recording = rivet_engine::trace::Recording::decode(&recording).expect("it is one");
+    let at = recording.records.len() / 2;
+    let mut state = recording.header.start;
+    if let rivet_engine::trace::Record::Step(there, _) = &mut recording.records[at] {
+        there.regs.set(rivet_isa::Reg::A3, 0x1234_5678);
+        state = *there;
+    }
+    let out = std::fs::File::create(&bad).expect("a file");
+    let mut writer = rivet_engine::trace::Writer::new(out, &recording.header).expect("it is taken");
+    for record in &recording.records {
+        writer.record(record).expect("it is taken");
+    }
+    writer.finish().expect("it is taken");
+    let findings = file("findings");
+    let args = [
+        "diff",
+        &fib(),
+        "--trace",
+        &bad,
+        "--a",
+        "interp",
+        "--json",
+        "--findings",
+        &findings,
+    ];
+    let differs = rivet(&args);
+    assert_eq!(differs.status.code(), Some(1), "{}", stderr(&differs));
+    let object = json(&differs);
+    assert_eq!(object["field"], "slot 10 (a3)");
+    assert_eq!(object["block_b"]["pc"], state.pc.value());
+    let reproducer = object["reproducer"].as_str().expect("a path");
+    assert!(std::path::Path::new(reproducer).exists());
+}
+
+#[test]
+fn what_is_no_recording_of_this_program_is_refused_with_its_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (trace, none) = (file("a.trace"), file("none.trace"));
+    rivet(&["trace", "--binary", &trace, "--arg", "3", &fib()]);
+    let other = path("guests/prebuilt/hello.elf")
+        .to_string_lossy()
+        .into_owned();
+    let refused = rivet(&["diff", &other, "--trace", &trace]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        stderr(&refused).contains("other code"),
+        "{}",
+        stderr(&refused)
+    );
+
+    std::fs::write(&none, b"rvtrace\0\x07").expect("a file");
+    let refused = rivet(&["diff", &fib(), "--trace", &none]);
+    assert_eq!(refused.status.code(), Some(2));
+    let message = stderr(&refused);
+    for part in ["none.trace", "offset 8", "version"] {
+        assert!(message.contains(part), "{message}");
+    }
+
+    rivet(&[
+        "trace",
+        "--instructions",
+        "--binary",
+        &trace,
+        "--arg",
+        "3",
+        &fib(),
+    ]);
+    let refused = rivet(&["diff", &fib(), "--trace", &trace]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        stderr(&refused).contains("instructions"),
+        "{}",
+        stderr(&refused)
+    );
+}
