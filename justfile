@@ -39,6 +39,14 @@ bless:
 bench:
     cargo bench --workspace
 
+# Instructions of fixed pieces of work against benches/counts.tsv; --update records them
+counts *ARGS:
+    cargo run --release -p rivet-benches --bin counts -- {{ARGS}}
+
+# This engine against native code and all peers, with a report
+peers *ARGS:
+    cargo run --release --bin rivet -- bench --peers --html report.html {{ARGS}}
+
 # Documentation of all crates
 doc:
     RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps

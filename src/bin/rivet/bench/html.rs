@@ -22,14 +22,27 @@ const NAMES: f64 = 150.0;
 /// Height of a row.
 const ROW: f64 = 20.0;
 
+fn head(title: &str) -> String {
+    let title = escape(title);
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <title>{title}</title>\n<style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n"
+    )
+}
+
+/// A page of tables alone.
+pub(crate) fn tables(title: &str, sections: &[Section]) -> String {
+    let tables: String = sections.iter().map(table).collect();
+    format!("{}{tables}</body></html>\n", head(title))
+}
+
 /// The whole file.
 pub(crate) fn page(results: &Results) -> String {
-    let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
-         <title>rivet {} against others</title>\n<style>{STYLE}</style></head><body>\n\
-         <h1>rivet {} against others</h1>\n<p>{}. {}, <code>{}</code>.</p>\n",
-        escape(&results.version),
-        escape(&results.version),
+    let mut out = head(&format!("rivet {} against others", results.version));
+    // Writing to a string cannot fail, here and below.
+    let _ = writeln!(
+        out,
+        "<p>{}. {}, <code>{}</code>.</p>",
         escape(&results.machine.summary()),
         escape(&results.date),
         escape(&results.command),
@@ -55,7 +68,6 @@ fn escape(text: &str) -> String {
 fn table(section: &Section) -> String {
     let mut out = format!("<h2>{}</h2>\n", escape(section.title));
     for text in &section.text {
-        // Writing to a string cannot fail, here and below.
         let _ = writeln!(out, "<p>{}</p>", escape(text));
     }
     if section.rows.is_empty() {

@@ -19,9 +19,15 @@ pub(crate) fn report(results: &Results, style: Style) -> String {
         results.date,
         results.command
     );
-    let sections = sections(results);
-    let parts = sections.iter().map(|section| render(section, style));
-    std::iter::once(head).chain(parts).collect()
+    head + &tables(&sections(results), style)
+}
+
+/// Sections alone.
+pub(crate) fn tables(sections: &[Section], style: Style) -> String {
+    sections
+        .iter()
+        .map(|section| render(section, style))
+        .collect()
 }
 
 fn render(section: &Section, style: Style) -> String {

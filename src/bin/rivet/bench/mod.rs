@@ -14,6 +14,7 @@
 //! is in the report with its error.
 
 mod build;
+mod calibrate;
 mod compare;
 mod forms;
 mod html;
@@ -29,12 +30,14 @@ mod workloads;
 
 use crate::Outcome;
 use crate::failure::Failure;
+use calibrate::Effort;
 use forms::Toolchain;
 use lanes::{LANES, Lane, Runner};
 use machine::Machine;
 use markdown::Style;
 use results::{Missing, Results, SCHEMA};
 use rounds::Measured;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,6 +50,7 @@ Examples:
   rivet bench --peers --quick fib sort        two workloads, two rounds
   rivet bench --json new.json --compare old.json
   rivet bench --from new.json --markdown      tables of an earlier run
+  rivet bench --calibrate                     what gas stands for in time
 
 Needs clang, for --peers also lld and cargo, and a source checkout: the one around the current
 directory, the one this command was built from, or --source.";
@@ -70,6 +74,9 @@ pub(crate) struct Args {
     /// Rounds; each figure is the best or the median of them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..1000))]
     rounds: Option<u16>,
+    /// Relate gas to time instead, search for the worst program, propose constants
+    #[arg(long, conflicts_with_all = ["peers", "compare", "from", "rounds", "names"])]
+    calibrate: bool,
     /// Write what was measured to a file, after every workload
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -100,6 +107,28 @@ pub(crate) fn bench(args: &Args) -> Result<Outcome, Failure> {
     if let Some(backend) = &args.serve {
         let cpu = args.cpu.as_deref().and_then(|cpu| cpu.parse().ok());
         return serve::serve(backend, cpu);
+    }
+    let style = if args.markdown {
+        Style::Markdown
+    } else {
+        Style::Text
+    };
+    if args.calibrate {
+        let effort = if args.quick {
+            Effort::Quick
+        } else {
+            Effort::Full
+        };
+        let sections = calibrate::calibrate(&source(args.source.as_deref())?, effort)?;
+        if let Some(path) = &args.html {
+            let page = html::tables("rivet: gas and time", &sections);
+            fs::write(path, page).map_err(|error| Failure::file("write", path, error))?;
+        }
+        if let Some(path) = &args.json {
+            write(path, &sections)?;
+        }
+        print!("{}", markdown::tables(&sections, style));
+        return Ok(Outcome::Done);
     }
     // A run that could not be compared is refused before it takes its time.
     let old = args.compare.as_deref().map(read).transpose()?;
@@ -272,7 +301,7 @@ fn read(path: &Path) -> Result<Results, Failure> {
 }
 
 /// Writes results so that a reader sees the old file or the new one.
-fn write(path: &Path, results: &Results) -> Result<(), Failure> {
+fn write(path: &Path, results: &impl Serialize) -> Result<(), Failure> {
     let fail = |error| Failure::file("write", path, error);
     let text = serde_json::to_string_pretty(results)
         .map_err(|error| Failure::message(error.to_string()))?;

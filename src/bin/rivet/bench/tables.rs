@@ -4,12 +4,13 @@ use super::lanes::{INTERP, JIT, Kind, Lane};
 use super::results::{Phase, Results, geomean};
 use super::rounds::noise;
 use super::workloads::{BIG_CODE, HOST_CALLS, PAGES, STARTUP};
+use serde::Serialize;
 
 /// Times closer than this count as equal: runs of one program differ by as much.
 const TIE: f64 = 1.03;
 
 /// A heading with what stands below it.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Section {
     pub(crate) title: &'static str,
     pub(crate) text: Vec<String>,
