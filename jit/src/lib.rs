@@ -31,6 +31,7 @@ mod gs;
 mod host;
 mod lower;
 mod memory;
+mod places;
 #[expect(
     unsafe_code,
     reason = "door: a page that the kernel clears in forked children"

@@ -7,6 +7,7 @@ use rivet_isa::Pc;
 use crate::chunk::{Chunk, Trap};
 use crate::lower::Constants;
 use crate::memory::{MemoryError, Pool, Table};
+use crate::places::Places;
 use crate::program::{NativeChunk, Source, Totals};
 use crate::translate::{CHUNK_SHIFT, Request, TooLarge, Translator};
 
@@ -41,6 +42,8 @@ pub(crate) struct Translation {
     pool: Arc<Pool>,
     table: Table,
     chunks: Box<[OnceLock<Outcome>]>,
+    /// Where translated chunks are. Insertions happen under the lock of `totals`.
+    places: Places,
     totals: Mutex<Totals>,
 }
 
@@ -48,16 +51,16 @@ impl Translation {
     /// Nothing translated yet.
     pub(crate) fn new(source: &Arc<Source>, pool: &Arc<Pool>) -> Result<Self, MemoryError> {
         let len = source.code.len();
-        let table = Table::new(len as u32)?;
-        let chunks = (0..len.div_ceil(1 << CHUNK_SHIFT))
-            .map(|_| OnceLock::new())
-            .collect();
+        let table = Table::new(pool, len as u32)?;
+        let count = len.div_ceil(1 << CHUNK_SHIFT);
+        let chunks = (0..count).map(|_| OnceLock::new()).collect();
         let (source, pool) = (Arc::clone(source), Arc::clone(pool));
         Ok(Self {
             source,
             pool,
             table,
             chunks,
+            places: Places::new(count),
             totals: Mutex::default(),
         })
     }
@@ -111,22 +114,14 @@ impl Translation {
 
     /// The guest access at native address `address`.
     pub(crate) fn trap(&self, address: u64) -> Option<Trap> {
-        let mut chunks = self
-            .chunks
-            .iter()
-            .filter_map(|chunk| chunk.get()?.as_deref());
-        chunks
-            .find(|chunk| chunk.code.contains(address))?
-            .trap(address)
+        let number = self.places.find(address)?;
+        self.chunk(number as usize)?.trap(address)
     }
 
-    /// Whether a native address lies in the program's code. Takes no lock.
+    /// Whether a native address lies in code memory. Takes no lock. What runs for this program
+    /// there is this program's code.
     pub(crate) fn owns(&self, address: u64) -> bool {
-        let mut chunks = self
-            .chunks
-            .iter()
-            .filter_map(|chunk| chunk.get()?.as_deref());
-        chunks.any(|chunk| chunk.code.contains(address))
+        self.pool.covers(address)
     }
 
     /// Where a transfer to `pc` leads, translating its chunk if that has not happened yet.
@@ -194,6 +189,9 @@ impl Translation {
             Err(TooLarge) => totals.refused_chunks += 1,
         }
         let address = chunk.as_ref().ok().map(|chunk| chunk.code.address());
+        if let Some(address) = address {
+            self.places.insert(address, number);
+        }
         // First the chunk, then the entries: another thread may jump through an entry at once, and
         // its faults and cold calls look for the chunk.
         let _ = place.set(chunk.ok());
@@ -212,5 +210,17 @@ impl Translation {
             .publish(translator.len(), |address| translator.finish(address));
         let code = code.map_err(|_| TooLarge)?;
         Ok(Box::new(Chunk { code, tables }))
+    }
+}
+
+impl Drop for Translation {
+    fn drop(&mut self) {
+        let starts = &self.source.starts;
+        let set = self.places.numbers().flat_map(|number| {
+            let first = u64::from(number) << CHUNK_SHIFT;
+            let of_chunk = starts.from(Pc::new(first));
+            of_chunk.take_while(move |pc| pc.value() < first + (1 << CHUNK_SHIFT))
+        });
+        self.table.give_back(set.map(|pc| pc.value() as u32));
     }
 }

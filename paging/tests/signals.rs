@@ -224,6 +224,38 @@ fn a_handler_that_keeps_displacing_ours_is_put_behind_it_each_time() {
     );
 }
 
+fn signal_stack() -> libc::stack_t {
+    let mut now = MaybeUninit::zeroed();
+    // SAFETY: only writes the current stack into a place large enough.
+    unsafe { libc::sigaltstack(ptr::null(), now.as_mut_ptr()) };
+    // SAFETY: zeroed, and written by the call.
+    unsafe { now.assume_init() }
+}
+
+#[test]
+fn a_signal_stack_the_host_replaces_by_a_small_one_or_none_serves_one_run_and_is_replaced_again() {
+    let test = "a_signal_stack_the_host_replaces_by_a_small_one_or_none_serves_one_run_and_is_replaced_again";
+    passes(test, || {
+        let mut guest = guest(Tracker::Trap);
+        stores(&mut guest, 0);
+        let ours = signal_stack();
+        assert!(ours.ss_size >= 64 << 10);
+        let mut small = vec![0u8; 16 << 10];
+        for (page, ss_flags) in [(1, 0), (3, libc::SS_DISABLE)] {
+            let theirs = libc::stack_t {
+                ss_sp: small.as_mut_ptr().cast(),
+                ss_flags,
+                ss_size: small.len(),
+            };
+            // SAFETY: the stack outlives its use: a run below replaces it.
+            unsafe { libc::sigaltstack(&raw const theirs, ptr::null_mut()) };
+            stores(&mut guest, page);
+            stores(&mut guest, page + 1);
+            assert!(signal_stack().ss_size >= ours.ss_size);
+        }
+    });
+}
+
 #[test]
 fn a_blocked_signal_is_named_before_the_guest_starts() {
     passes("a_blocked_signal_is_named_before_the_guest_starts", || {

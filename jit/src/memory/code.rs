@@ -1,6 +1,7 @@
 //! The pool of code memory.
 
 use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ranges::{Range, Ranges};
@@ -14,6 +15,8 @@ const ALIGNMENT: u32 = 64;
 const FIRST_SEGMENT: u32 = 4 << 20;
 /// Size from which segments no longer double.
 const LAST_SEGMENT: u32 = 64 << 20;
+/// More than fit below 2 GiB at these sizes.
+const MAX_SEGMENTS: usize = 64;
 
 /// Working memories kept for later.
 const IDLE_TRANSLATORS: usize = 4;
@@ -45,8 +48,13 @@ pub struct CodeCache {
 pub(crate) struct Pool {
     limit: u64,
     segments: Mutex<Vec<Segment>>,
+    /// Where the segments are, for readers without the lock: start in the upper half, end in the
+    /// lower one. Segments are never given back, so entries only appear.
+    extents: [AtomicU64; MAX_SEGMENTS],
     /// Working memory of translations that are not running now.
     translators: Mutex<Vec<Translator>>,
+    /// Mappings of dispatch tables that are not in use now, all zero.
+    pub(super) tables: Mutex<Vec<LowMapping>>,
     process: u32,
 }
 
@@ -103,7 +111,9 @@ impl Pool {
         Arc::new(Self {
             limit,
             segments,
+            extents: [const { AtomicU64::new(0) }; MAX_SEGMENTS],
             translators,
+            tables: Mutex::default(),
             process: process::id(),
         })
     }
@@ -126,6 +136,13 @@ impl Pool {
         if idle.len() < IDLE_TRANSLATORS {
             idle.push(translator);
         }
+    }
+
+    /// Whether an address lies in a segment. Takes no lock.
+    pub(crate) fn covers(&self, address: u64) -> bool {
+        let extents = self.extents.iter().map(|e| e.load(Ordering::Acquire));
+        let mut made = extents.take_while(|extent| *extent != 0);
+        made.any(|extent| (extent >> 32..extent & u64::from(u32::MAX)).contains(&address))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Segment>> {
@@ -190,15 +207,18 @@ impl Pool {
         let used: u64 = segments.iter().map(|segment| u64::from(segment.len)).sum();
         let doubled = FIRST_SEGMENT << segments.len().min(8);
         let len = doubled.min(LAST_SEGMENT).max(wanted.next_multiple_of(4096));
-        if used + u64::from(len) > self.limit {
+        let extent = self.extents.get(segments.len());
+        let Some(extent) = extent.filter(|_| used + u64::from(len) <= self.limit) else {
             let limit = self.limit;
             return Err(MemoryError::Limit {
                 limit,
                 wanted: u64::from(wanted),
             });
-        }
+        };
         let file = sys::code_file(len as usize)?;
         let mapping = LowMapping::execute(&file, len as usize)?;
+        let start = u64::from(mapping.address());
+        extent.store(start << 32 | (start + u64::from(len)), Ordering::Release);
         let (free, quarantine) = (Ranges::all(len), Ranges::default());
         segments.push(Segment {
             file,
@@ -229,12 +249,6 @@ impl Code {
         // A file in memory cannot fail to be read where it was written.
         let read = sys::read_back(&segments[self.segment].file, &mut bytes, self.range.start);
         if read { bytes } else { Vec::new() }
-    }
-
-    /// Whether a native address lies in this piece.
-    pub(crate) fn contains(&self, address: u64) -> bool {
-        let start = u64::from(self.address);
-        (start..start + u64::from(self.len)).contains(&address)
     }
 }
 

@@ -80,6 +80,10 @@ impl LowMapping {
         self.address
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// The zeroed mapping as words.
     pub(super) fn words(&self) -> &[AtomicU32] {
         let words = std::ptr::with_exposed_provenance::<AtomicU32>(self.address as usize);

@@ -3,30 +3,58 @@
 //! Entry `pc / 2` holds the native address of the block at `pc`, or zero if none starts there or
 //! it is not translated yet. The last entry stands for every offset outside the code and stays
 //! zero. Untouched pages of a table are never allocated.
+//!
+//! A short program pays more for a mapping than for its translation, so those of small tables go
+//! back to the pool, all zero again, and serve the next program.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError};
 
+use super::code::Pool;
 use super::sys::{LowMapping, MemoryError};
+
+/// Smallest mapping of a table, and largest that is kept for another program.
+const LEAST: usize = 64 << 10;
+const LARGEST_KEPT: usize = 1 << 20;
+/// Mappings kept for later.
+const IDLE: usize = 8;
 
 /// The table of one program.
 #[derive(Debug)]
 pub(crate) struct Table {
-    mapping: LowMapping,
+    pool: Arc<Pool>,
+    /// There until it is given back.
+    mapping: Option<LowMapping>,
+    address: u32,
     limit: u32,
 }
 
 impl Table {
     /// A table for `code_len` bytes of code.
-    pub(crate) fn new(code_len: u32) -> Result<Self, MemoryError> {
+    pub(crate) fn new(pool: &Arc<Pool>, code_len: u32) -> Result<Self, MemoryError> {
         let limit = code_len.next_multiple_of(2);
-        let entries = limit as usize / 2 + 1;
-        let mapping = LowMapping::zeroed((4 * entries).next_multiple_of(4096))?;
-        Ok(Self { mapping, limit })
+        let bytes = 4 * (limit as usize / 2 + 1);
+        let len = if bytes <= LARGEST_KEPT {
+            bytes.next_power_of_two().max(LEAST)
+        } else {
+            bytes.next_multiple_of(4096)
+        };
+        let mut idle = pool.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = idle.iter().position(|mapping| mapping.len() == len);
+        let kept = kept.map(|at| idle.swap_remove(at));
+        drop(idle);
+        let mapping = kept.map_or_else(|| LowMapping::zeroed(len), Ok)?;
+        Ok(Self {
+            pool: Arc::clone(pool),
+            address: mapping.address(),
+            mapping: Some(mapping),
+            limit,
+        })
     }
 
     /// Address of entry 0.
     pub(crate) fn address(&self) -> u32 {
-        self.mapping.address()
+        self.address
     }
 
     /// The first even offset past the code; its entry stays zero.
@@ -38,7 +66,7 @@ impl Table {
         if pc >= self.limit || !pc.is_multiple_of(2) {
             return None;
         }
-        self.mapping.words().get(pc as usize / 2)
+        self.mapping.as_ref()?.words().get(pc as usize / 2)
     }
 
     /// Native address of the block at `pc`.
@@ -52,5 +80,48 @@ impl Table {
         if let Some(entry) = self.entry(pc) {
             entry.store(address, Ordering::Release);
         }
+    }
+
+    /// Clears the entries that were set, of the blocks at `starts`, and keeps the mapping for
+    /// another program if it is small. Nothing that uses the table runs any more.
+    pub(crate) fn give_back(&mut self, starts: impl Iterator<Item = u32>) {
+        let small = |mapping: &mut LowMapping| mapping.len() <= LARGEST_KEPT;
+        if !self.mapping.as_mut().is_some_and(small) {
+            return;
+        }
+        for pc in starts {
+            if let Some(entry) = self.entry(pc) {
+                entry.store(0, Ordering::Relaxed);
+            }
+        }
+        let tables = &self.pool.tables;
+        let mut idle = tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE {
+            idle.extend(self.mapping.take());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{CodeCache, CodeCacheConfig};
+
+    #[test]
+    fn a_table_given_back_serves_the_next_program_all_zero() {
+        let cache = CodeCache::new(CodeCacheConfig::default());
+        let mut first = Table::new(cache.pool(), 1000).unwrap();
+        first.set(0, 7);
+        first.set(998, 8);
+        let address = first.address();
+        first.give_back([0, 998].into_iter());
+        drop(first);
+        let second = Table::new(cache.pool(), 20_000).unwrap();
+        assert_eq!(second.address(), address);
+        let all = second.mapping.as_ref().unwrap().words();
+        assert!(all.iter().all(|entry| entry.load(Ordering::Relaxed) == 0));
+        assert_eq!((second.get(0), second.get(998)), (None, None));
+        // In use, it serves nobody else.
+        assert_ne!(Table::new(cache.pool(), 1000).unwrap().address(), address);
     }
 }

@@ -3,7 +3,7 @@
 //! The stacks that threads come with are 8 KiB; a frame with AVX-512 state alone takes 3 of them,
 //! and wider states exist. A thread that has a larger one keeps it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -25,6 +25,22 @@ struct AltStack {
 thread_local! {
     // Never touched by the handler: it has a destructor.
     static OWN: RefCell<Option<AltStack>> = const { RefCell::new(None) };
+    // Whether the thread was seen to have a stack of `ROOM`, and no signal since found another.
+    // Constant and without a destructor: the handler clears it.
+    static SEEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Called in the handler with the signal stack the thread had when a fault arrived: if somebody
+/// has put a smaller one in place, the next [`ensure`] puts a large one back. The handler itself
+/// gets along with any stack the kernel accepts for its frame.
+pub(super) fn observe(stack: &libc::stack_t) {
+    if !is_large(stack) {
+        SEEN.set(false);
+    }
+}
+
+fn is_large(stack: &libc::stack_t) -> bool {
+    stack.ss_flags & libc::SS_DISABLE == 0 && stack.ss_size >= ROOM
 }
 
 /// Bytes a signal stack must have on this processor.
@@ -34,17 +50,23 @@ fn needed() -> usize {
     ROOM + usize::try_from(frame).unwrap_or(0)
 }
 
-/// Makes sure the calling thread handles signals on a stack that is large enough.
+/// Makes sure the calling thread handles signals on a stack that is large enough. The thread is
+/// asked once; a stack that is replaced later is noticed by the next fault.
 pub(super) fn ensure() -> Result<(), HostError> {
+    if SEEN.get() {
+        return Ok(());
+    }
     gate(SysCall::Sigaltstack)?;
-    let now = current()?;
-    if now.ss_flags & libc::SS_DISABLE == 0 && now.ss_size >= ROOM {
+    if is_large(&current()?) {
+        SEEN.set(true);
         return Ok(());
     }
     let stack = AltStack::install()?;
     // While the thread is ending there is no place to keep the stack; it is undone at once.
     let kept = OWN.try_with(|own| own.replace(Some(stack)));
-    kept.map(drop).map_err(|_| failed(SysCall::Sigaltstack))
+    kept.map(drop).map_err(|_| failed(SysCall::Sigaltstack))?;
+    SEEN.set(true);
+    Ok(())
 }
 
 fn current() -> Result<libc::stack_t, HostError> {
@@ -80,6 +102,7 @@ impl AltStack {
 
 impl Drop for AltStack {
     fn drop(&mut self) {
+        SEEN.set(false);
         let own = self.memory.at(GUARD).as_ptr();
         // The thread may have been given another one since; that one stays.
         if current().is_ok_and(|now| now.ss_sp.cast() == own) {

@@ -141,6 +141,12 @@ impl FaultFrame {
         unsafe { &mut (*self.context.as_ptr()).uc_mcontext.gregs }
     }
 
+    /// The signal stack the thread had when the signal arrived.
+    pub(super) fn signal_stack(&self) -> &libc::stack_t {
+        // SAFETY: `new` was promised a valid context that nobody else uses while self lives.
+        unsafe { &(*self.context.as_ptr()).uc_stack }
+    }
+
     /// The signal.
     pub const fn signal(&self) -> FaultSignal {
         self.signal

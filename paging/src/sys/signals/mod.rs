@@ -117,7 +117,10 @@ unsafe extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context:
     // SAFETY: by the contract of this function both pointers are what the kernel passes to a
     // handler installed with SA_SIGINFO, valid and unaliased until it returns.
     let frame = unsafe { FaultFrame::new(signal, info, context.cast()) };
-    let mine = frame.is_some_and(|mut frame| scope::dispatch(&mut frame));
+    let mine = frame.is_some_and(|mut frame| {
+        alt_stack::observe(frame.signal_stack());
+        scope::dispatch(&mut frame)
+    });
     if !mine {
         // SAFETY: the arguments are those of this call.
         unsafe { chain::pass_on(signal, info, context) };
