@@ -1,7 +1,8 @@
 //! The recompiler: translation, starting and leaving, host calls, worst cases, and what each
 //! fusion buys.
 //!
-//! `cargo bench -p rivet-benches --bench jit`. Times of `translate/*` are per guest instruction
+//! `cargo bench -p rivet-benches --bench jit` prints the figures that have goals first (`figures`
+//! as a filter prints nothing else). Times of `translate/*` are per guest instruction
 //! where criterion shows elements, and include the pipeline gas model.
 
 use std::hint::black_box;
@@ -146,6 +147,73 @@ fn translation(c: &mut Criterion) {
     group.finish();
 }
 
+/// Prints a figure that has a goal: the best of many rounds, so that it says what the code costs
+/// and not what else the machine was doing.
+fn figure(name: &str, unit: &str, goal: f64, value: f64) {
+    println!("figure: {name}: {value:.2} {unit} (goal {goal})");
+}
+
+/// Nanoseconds of the fastest of `rounds` calls.
+fn fastest(rounds: u32, mut work: impl FnMut() -> u64) -> f64 {
+    let times = (0..rounds).map(|_| timed(&mut work));
+    times.min().unwrap_or_default().as_nanos() as f64
+}
+
+/// The figures of the recompiler's fixed costs, each with its goal.
+fn figures(_: &mut Criterion) {
+    let cache = CodeCache::new(CodeCacheConfig::default());
+    let code = mixed(2000);
+    let starts = Arc::new(BlockStarts::scan(&code));
+    let totals = translate(&code, &starts, &cache).totals();
+    let instructions = totals.instructions as f64;
+    let scan = fastest(300, || BlockStarts::scan(black_box(&code)).count() as u64);
+    let all = fastest(300, || {
+        translate(&code, &starts, &cache).totals().instructions
+    });
+    let unit = "ns per guest instruction";
+    figure(
+        "finding block starts and translation",
+        unit,
+        15.0,
+        (scan + all) / instructions,
+    );
+    figure("translation alone", unit, 15.0, all / instructions);
+    let ratio = totals.native_bytes as f64 / totals.guest_bytes as f64;
+    figure("native code", "bytes per guest byte", 3.0, ratio);
+    let small = mixed(4);
+    let short = fastest(2000, || {
+        let starts = Arc::new(BlockStarts::scan(&small));
+        translate(&small, &starts, &cache).totals().instructions
+    });
+    figure(
+        "from 200 bytes of code to their translation",
+        "µs",
+        15.0,
+        short / 1e3,
+    );
+    let branches: Arc<[u8]> = [0x11u8, 0xE1].repeat(1 << 22).into();
+    let scanned = fastest(3, || BlockStarts::scan(black_box(&branches)).count() as u64);
+    let starts = Arc::new(BlockStarts::scan(&branches));
+    let translated = fastest(1, || {
+        translate(&branches, &starts, &cache).totals().instructions
+    });
+    println!(
+        "figure: two-byte branches: {:.2} ns per byte to scan, {:.2} to translate",
+        scanned / branches.len() as f64,
+        translated / branches.len() as f64
+    );
+    let mut rig = Rig::new("ecalli 1");
+    let entry = fastest(300, || (0..100).map(|_| rig.run(0, &mut NoHost)).sum()) / 100.0;
+    figure("entering and leaving a run", "ns", 100.0, entry);
+    let mut rig = Rig::new("loop:\necalli 1\naddi a0, a0, -1\nbnez a0, loop\ntrap");
+    let mut host = |call: Call<'_>| {
+        *call.gas = call.gas.checked_sub(100).unwrap_or(Gas::ZERO);
+        Flow::Continue
+    };
+    let call = fastest(300, || rig.run(1000, &mut host)) / 1000.0;
+    figure("host call inside a run", "ns", 6.0, call);
+}
+
 fn calls(c: &mut Criterion) {
     let mut group = c.benchmark_group("calls");
     let mut rig = Rig::new("loop:\necalli 1\naddi a0, a0, -1\nbnez a0, loop\ntrap");
@@ -281,5 +349,5 @@ fn fusions(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, translation, calls, fusions);
+criterion_group!(benches, figures, translation, calls, fusions);
 criterion_main!(benches);

@@ -13,26 +13,36 @@ use super::{Lower, Lowering, Step, Targets, carry, compare, product};
 use crate::abi::{Home, home};
 use crate::asm::{Cond, Host, Width};
 
-/// Lowers the fusion that `steps` begin with; says how many instructions it was, 0 for none.
-#[inline(always)]
-pub(crate) fn fuse<T: Targets>(this: &mut Lowering, steps: &[Step], targets: &T) -> usize {
-    let [first, second, ..] = steps else {
-        return 0;
-    };
-    let (a, b) = (first.inst, second.inst);
-    let done = match (a.op(), b.op()) {
-        (Op::Auipc, Op::Jalr) => return call_far(this, *first, *second, targets),
-        (Op::Auipc | Op::Lui, Op::Addi | Op::Addiw) => constant_pair(this, *first, b),
-        (Op::Mulhu, Op::Mul) | (Op::Mul, Op::Mulhu) => product::adjacent(this, a, b),
-        (Op::Mulhu | Op::Mul, _) => return product::around(this, steps, targets),
-        (Op::Add | Op::Addi, Op::Sltu) => return carry::carry(this, steps),
+/// What two neighbours may be together, by their operations alone.
+#[derive(Clone, Copy)]
+enum Shape {
+    CallFar,
+    ConstantPair,
+    Product,
+    ProductAround,
+    Carry,
+    LoadSum,
+    Borrow,
+    SetAndBranch,
+    ResultAndBranch,
+    Extension,
+    Select,
+    QuotientAndRemainder,
+    LowHalf,
+}
+
+const fn shape(first: Op, second: Op) -> Option<Shape> {
+    Some(match (first, second) {
+        (Op::Auipc, Op::Jalr) => Shape::CallFar,
+        (Op::Auipc | Op::Lui, Op::Addi | Op::Addiw) => Shape::ConstantPair,
+        (Op::Mulhu, Op::Mul) | (Op::Mul, Op::Mulhu) => Shape::Product,
+        (Op::Mulhu | Op::Mul, _) => Shape::ProductAround,
+        (Op::Add | Op::Addi, Op::Sltu) => Shape::Carry,
         (Op::Add | Op::Sh1add | Op::Sh2add | Op::Sh3add, second) if second.is_load() => {
-            this.load_sum(*first, steps[1])
+            Shape::LoadSum
         }
-        (Op::Sltu, Op::Sub) => return carry::borrow(this, steps),
-        (Op::Sltu | Op::Slt | Op::Sltiu | Op::Slti, Op::Beq | Op::Bne) => {
-            return compare::set_and_branch(this, *first, *second, targets);
-        }
+        (Op::Sltu, Op::Sub) => Shape::Borrow,
+        (Op::Sltu | Op::Slt | Op::Sltiu | Op::Slti, Op::Beq | Op::Bne) => Shape::SetAndBranch,
         (
             Op::Addi
             | Op::Add
@@ -45,13 +55,11 @@ pub(crate) fn fuse<T: Targets>(this: &mut Lowering, steps: &[Step], targets: &T)
             | Op::Srli
             | Op::Srai,
             Op::Beq | Op::Bne | Op::Blt | Op::Bge,
-        ) => return compare::result_and_branch(this, a, *second, targets),
-        (Op::Slli, Op::Srli | Op::Srai) => extension(this, a, b),
-        (Op::CzeroEqz | Op::CzeroNez, Op::CzeroEqz | Op::CzeroNez) => {
-            return steps.get(2).map_or(0, |or| select(this, a, b, or.inst));
-        }
+        ) => Shape::ResultAndBranch,
+        (Op::Slli, Op::Srli | Op::Srai) => Shape::Extension,
+        (Op::CzeroEqz | Op::CzeroNez, Op::CzeroEqz | Op::CzeroNez) => Shape::Select,
         (Op::Div | Op::Divu | Op::Divw | Op::Divuw, Op::Rem | Op::Remu | Op::Remw | Op::Remuw) => {
-            super::m::quotient_and_remainder(this, a, b)
+            Shape::QuotientAndRemainder
         }
         (
             Op::Addw
@@ -64,11 +72,65 @@ pub(crate) fn fuse<T: Targets>(this: &mut Lowering, steps: &[Step], targets: &T)
             | Op::Rolw
             | Op::Rorw,
             _,
-        ) => {
+        ) => Shape::LowHalf,
+        _ => return None,
+    })
+}
+
+/// For each operation the set of those that make a shape with it, as bits. Most neighbours make
+/// none, and looking that up is cheaper than finding out arm by arm.
+static FOLLOWERS: [u128; Op::ALL.len() + 1] = {
+    let mut followers = [0; Op::ALL.len() + 1];
+    let mut first = 0;
+    while first < Op::ALL.len() {
+        let mut second = 0;
+        while second < Op::ALL.len() {
+            if shape(Op::ALL[first], Op::ALL[second]).is_some() {
+                followers[first] |= 1 << second;
+            }
+            second += 1;
+        }
+        first += 1;
+    }
+    followers
+};
+
+/// Lowers the fusion that `steps` begin with; says how many instructions it was, 0 for none.
+#[inline(always)]
+pub(crate) fn fuse<T: Targets>(this: &mut Lowering, steps: &[Step], targets: &T) -> usize {
+    let [first, second, ..] = steps else {
+        return 0;
+    };
+    let (a, b) = (first.inst.op(), second.inst.op());
+    if FOLLOWERS[a as usize] >> (b as u32) & 1 == 0 {
+        return 0;
+    }
+    shape(a, b).map_or(0, |shape| fuse_as(shape, this, steps, targets))
+}
+
+#[inline(never)]
+fn fuse_as<T: Targets>(shape: Shape, this: &mut Lowering, steps: &[Step], targets: &T) -> usize {
+    let [first, second, ..] = steps else {
+        return 0;
+    };
+    let (a, b) = (first.inst, second.inst);
+    let done = match shape {
+        Shape::CallFar => return call_far(this, *first, *second, targets),
+        Shape::ConstantPair => constant_pair(this, *first, b),
+        Shape::Product => product::adjacent(this, a, b),
+        Shape::ProductAround => return product::around(this, steps, targets),
+        Shape::Carry => return carry::carry(this, steps),
+        Shape::LoadSum => this.load_sum(*first, *second),
+        Shape::Borrow => return carry::borrow(this, steps),
+        Shape::SetAndBranch => return compare::set_and_branch(this, *first, *second, targets),
+        Shape::ResultAndBranch => return compare::result_and_branch(this, a, *second, targets),
+        Shape::Extension => extension(this, a, b),
+        Shape::Select => return steps.get(2).map_or(0, |or| select(this, a, b, or.inst)),
+        Shape::QuotientAndRemainder => super::m::quotient_and_remainder(this, a, b),
+        Shape::LowHalf => {
             this.low_half = overwrites_after_low_half(b, a.rd());
             false
         }
-        _ => false,
     };
     if done { 2 } else { 0 }
 }
