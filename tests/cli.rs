@@ -295,3 +295,47 @@ fn dis_shows_starts_targets_reserved_words_and_the_partial_tail() {
          \u{20}       a:  partial tail of 1 bytes\n"
     );
 }
+
+/// Runs the command with no room for a window.
+#[cfg(target_os = "linux")]
+fn cramped(args: &[&str]) -> std::process::Output {
+    let command = "ulimit -v 3000000; exec \"$0\" \"$@\"";
+    std::process::Command::new("sh")
+        .args(["-c", command, env!("CARGO_BIN_EXE_rivet")])
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn without_room_for_a_window_the_interpreter_runs_and_everything_says_so() {
+    let code = Code::new("li a0, 5\n fallthrough\n ecalli 0");
+    let file = code.path("code.bin");
+    let found = parse(&cramped(&["doctor", "--json"]));
+    assert_eq!(found["recompiler"]["ok"], json!(false));
+    let tracking = found["first writes"]["finding"].as_str().unwrap();
+    assert!(tracking.starts_with("in software"), "{tracking}");
+    let output = cramped(&["run", "--raw", "--json", &file]);
+    let report = parse(&output);
+    assert_eq!(
+        (&report["engine"], &report["value"]),
+        (&json!("interp"), &json!("0x5"))
+    );
+    assert!(report["fallback"].is_string(), "{report}");
+    let output = cramped(&["run", "--raw", "--stats", &file]);
+    assert!(
+        stderr(&output).contains("no recompiler: "),
+        "{}",
+        stderr(&output)
+    );
+    for engine in ["jit", "checked"] {
+        let output = cramped(&["run", "--raw", "--engine", engine, &file]);
+        assert_eq!(output.status.code(), Some(2), "{engine}");
+        assert!(
+            stderr(&output).contains("cannot run here"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
