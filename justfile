@@ -31,6 +31,12 @@ fuzz-smoke ROUNDS="20000":
 fuzz TARGET:
     cargo +nightly fuzz run {{TARGET}}
 
+# The page manager under AddressSanitizer: its software twin, then its own tests with real windows
+# (needs a nightly toolchain; ThreadSanitizer would need the standard library built for it)
+sanitize:
+    RUSTFLAGS=-Zsanitizer=address cargo +nightly test --target x86_64-unknown-linux-gnu --target-dir target/sanitize -p rivet-paging --features software
+    ASAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigfpe=0:use_sigaltstack=0 RUSTFLAGS=-Zsanitizer=address cargo +nightly test --target x86_64-unknown-linux-gnu --target-dir target/sanitize -p rivet-paging --lib
+
 # Rewrite the native code of the recompiler's filetests; read the difference like code
 bless:
     RIVET_BLESS=1 cargo test -p rivet-jit --test filetests
