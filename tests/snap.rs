@@ -380,7 +380,9 @@ fn misuse_is_refused_with_the_remedy() {
 
 #[test]
 fn every_command_has_examples() {
-    for command in ["resume", "info", "diff", "flatten", "send", "receive"] {
+    for command in [
+        "save", "resume", "info", "diff", "flatten", "send", "receive",
+    ] {
         let output = rivet(&["snap", command, "--help"]);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(

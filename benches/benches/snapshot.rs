@@ -11,11 +11,13 @@
 //! | + run | the same and the run to the next call, in its window | |
 //! | encode, hash | `Snapshot::encode`, `Snapshot::address` | |
 //! | bytes | length of the encoding | 4 KiB · k + 4 KiB |
+//!
+//! Below: what it costs that somebody may stop a run.
 
 use rivet_engine::snapshot::Snapshot;
 use rivet_engine::{
-    Backend, Call, CallContext, Config, Engine, Flow, Host, Machine, NoHost, Program, Quote, Raw,
-    Start, View,
+    Backend, Call, CallContext, Config, Engine, Flow, Host, Interrupt, Machine, NoHost, Program,
+    Quote, Raw, Start, Until, View,
 };
 use rivet_image::RegionKind;
 use rivet_isa::{DATA_BASE, Gas, Reg, asm};
@@ -123,6 +125,53 @@ fn row(program: &Program, pages: u64, stride: u64) {
     );
 }
 
+/// An endless loop of a store, a load and a little arithmetic.
+const ENDLESS: &str = "
+    lui a2, 0x10000
+    fallthrough
+    addi a0, a0, 1
+    andi a1, a0, 2040
+    add a1, a1, a2
+    sd a0, 0(a1)
+    ld a3, 8(a1)
+    xor a4, a4, a3
+    jal zero, -24";
+
+/// Time of a run that may be interrupted over one that may not, rounds interleaved.
+fn watching(backend: Backend, budget: u64) {
+    let config = Config {
+        backend,
+        ..Config::default()
+    };
+    let engine = Engine::new(config).expect("the backend runs here");
+    let code = asm::assemble(ENDLESS).expect("assembly");
+    let raw = Raw::new(code).region(DATA_BASE, 1 << 16, RegionKind::Ephemeral, vec![]);
+    let program = engine.load_raw(raw).expect("it loads");
+    let until = Until::exit()
+        .interrupted(&Interrupt::new())
+        .within(Duration::from_secs(3600));
+    let mut times = [Duration::MAX; 2];
+    for round in 0..20 {
+        let gas = Gas::new(budget).expect("in range");
+        let mut machine = program
+            .machine(Start::at(0).with_gas(gas))
+            .expect("it starts");
+        let begin = Instant::now();
+        if round % 2 == 0 {
+            machine.run(&mut NoHost).expect("it runs");
+        } else {
+            machine.run_until(&mut NoHost, &until).expect("it runs");
+        }
+        let time = begin.elapsed();
+        times[round % 2] = times[round % 2].min(time);
+    }
+    let [plain, watched] = times.map(micros);
+    println!(
+        "{backend}: a run with interrupt and deadline over one without, {budget} gas: {:.3}",
+        watched / plain
+    );
+}
+
 fn main() {
     println!(
         "backend pages  stride | snapshot  goal |   resume  goal |    + run  goal | \
@@ -132,7 +181,7 @@ fn main() {
     if rivet_engine::native_available().is_ok() {
         backends.insert(0, Backend::Jit);
     }
-    for backend in backends {
+    for &backend in &backends {
         let program = program(backend);
         for (pages, stride) in [
             (0, 1),
@@ -145,5 +194,12 @@ fn main() {
         ] {
             row(&program, pages, stride * 4096);
         }
+    }
+    for backend in backends {
+        let budget = match backend {
+            Backend::Interp => 40_000_000,
+            _ => 2_000_000_000,
+        };
+        watching(backend, budget);
     }
 }

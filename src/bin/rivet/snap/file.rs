@@ -36,7 +36,11 @@ pub(super) fn progress(doing: &'static str, bytes: u64) -> ProgressBar {
 /// Reads a parcel from a file, or from standard input if it is `-`.
 pub(crate) fn read(path: &Path) -> Result<Parcel, Failure> {
     let damaged = |error: ParcelError| {
-        Failure::message(format!("`{}` cannot be used: {error}", path.display()))
+        let name = match is_dash(path) {
+            true => "standard input".to_owned(),
+            false => format!("`{}`", path.display()),
+        };
+        Failure::message(format!("{name} cannot be used: {error}"))
     };
     let mut from: Box<dyn Read> = if is_dash(path) {
         Box::new(io::stdin().lock())

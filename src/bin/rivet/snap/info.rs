@@ -5,8 +5,9 @@ use crate::failure::Failure;
 use crate::{Outcome, output};
 use rivet::engine::Payment;
 use rivet::engine::snapshot::{
-    FORMAT_VERSION, ISA_VERSION, PageList, Parcel, ParcelState, Pending, Snapshot,
+    FORMAT_VERSION, ISA_VERSION, Parcel, ParcelState, Pending, Snapshot, SnapshotPage,
 };
+use rivet::isa::PageIndex;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -195,11 +196,13 @@ struct Page {
 }
 
 /// Class of a page, and its content if that is in the snapshot.
-fn class(state: &Snapshot, page: rivet::isa::PageIndex) -> (&'static str, Option<&[u8; 4096]>) {
-    let held = |list: &'_ PageList| list.get(page).map(|_| ());
-    match (held(state.private_pages()), held(state.base_pages())) {
-        (Some(()), _) => ("private", state.private_pages().get(page).map(|p| &**p)),
-        (None, Some(())) => ("placed", state.base_pages().get(page).map(|p| &**p)),
+fn class(state: &Snapshot, page: PageIndex) -> (&'static str, Option<&SnapshotPage>) {
+    match (
+        state.private_pages().get(page),
+        state.base_pages().get(page),
+    ) {
+        (Some(content), _) => ("private", Some(content)),
+        (None, Some(content)) => ("placed", Some(content)),
         (None, None) => ("unchanged", None),
     }
 }
@@ -219,10 +222,10 @@ impl Diff {
             .collect();
         pages.sort_unstable();
         pages.dedup();
-        let page = |page: &rivet::isa::PageIndex| {
+        let page = |page: &PageIndex| {
             let ((was, old), (is, new)) = (class(before, *page), class(after, *page));
             let bytes = match (old, new) {
-                (Some(old), Some(new)) => old.iter().zip(new).filter(|(a, b)| a != b).count(),
+                (Some(old), Some(new)) => old.iter().zip(&**new).filter(|(a, b)| a != b).count(),
                 (None, None) => 0,
                 _ => 4096,
             };

@@ -42,7 +42,13 @@ enum Command {
     Receive(transfer::ReceiveArgs),
 }
 
+const SAVE_EXAMPLES: &str = "\
+Examples:
+  rivet snap save start.snap --arg 10 prog.elf
+  rivet snap save main.snap --until block=main prog.elf";
+
 #[derive(clap::Args)]
+#[command(after_help = SAVE_EXAMPLES)]
 struct SaveArgs {
     /// File to write
     state: PathBuf,
