@@ -15,15 +15,20 @@
 mod ration;
 mod run;
 
+use crate::config::Backend;
 use rivet_interp::State;
 use rivet_isa::{Exit, Gas, Pc};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Gas a backend is given at once while somebody may stop the run: some 20 to 100 microseconds of
-/// ordinary code, against half a microsecond to come back and go on.
+/// Gas the interpreter is given at once while somebody may stop the run: milliseconds at most.
 const SLICE: u64 = 1 << 20;
+
+/// The same for generated code, which decides each gate the slow way on the last 2^16 of what it has
+/// (`rivet_jit`, gate): a part must be long enough to make that tail short. One millisecond of a
+/// tight loop, some tens of code that waits for memory.
+const NATIVE_SLICE: u64 = 1 << 25;
 
 /// Stops runs from any thread. Clones are one and the same.
 #[derive(Clone, Debug, Default)]
@@ -134,14 +139,19 @@ pub enum Ran {
 struct Watch<'a> {
     until: &'a Until,
     start: (Pc, Gas),
+    slice: u64,
     deadline: Option<Instant>,
 }
 
 impl<'a> Watch<'a> {
-    fn new(until: &'a Until, state: &State) -> Self {
+    fn new(until: &'a Until, state: &State, backend: Backend) -> Self {
         Self {
             until,
             start: (state.pc, state.gas),
+            slice: match backend {
+                Backend::Jit => NATIVE_SLICE,
+                _ => SLICE,
+            },
             // A time beyond what clocks can show never comes.
             deadline: until.time.and_then(|time| Instant::now().checked_add(time)),
         }
@@ -177,7 +187,7 @@ impl<'a> Watch<'a> {
     fn hold(&self, gas: Gas) -> u64 {
         let timed = self.until.interrupt.is_some() || self.deadline.is_some();
         let slice = if timed {
-            gas.value().saturating_sub(SLICE)
+            gas.value().saturating_sub(self.slice)
         } else {
             0
         };

@@ -14,8 +14,8 @@ impl Machine {
     /// one unpaused run gives, on every backend.
     ///
     /// A condition that holds at once pauses before anything is done. Time and interrupts are
-    /// looked at every 2^20 gas and after each call, so a block, a call and that much gas are the
-    /// longest that a run goes on.
+    /// looked at after each call and every 2^20 gas, every 2^25 where generated code runs, so a
+    /// block, a call and that much gas are the longest that a run goes on.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -23,7 +23,7 @@ impl Machine {
     /// # Panics
     /// As [`run`](Self::run).
     pub fn run_until(&mut self, host: &mut dyn Host, until: &Until) -> Result<Ran, HostError> {
-        let watch = Watch::new(until, &self.state);
+        let watch = Watch::new(until, &self.state, self.backend());
         match self.status {
             Status::Ended(exit) => return Ok(Ran::Exit(exit)),
             Status::Poisoned => return Err(HostError::Poisoned),
