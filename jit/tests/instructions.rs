@@ -117,7 +117,7 @@ fn two_sources_compute_the_specified_value_in_every_register_triple() {
 }
 
 #[test]
-#[ignore = "takes a minute: every pair of edge values in each of the 4096 triples"]
+#[ignore = "takes minutes: every pair of edge values in each of the 4096 triples"]
 fn every_register_triple_computes_every_pair_of_edge_values() {
     for op in computing_ops(|format| format == Format::R) {
         for (a, b) in EDGES.iter().flat_map(|a| EDGES.map(|b| (*a, b))) {
