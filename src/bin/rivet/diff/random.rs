@@ -6,7 +6,6 @@ use crate::Outcome;
 use crate::failure::Failure;
 use rivet::engine::diff::{Calls, Finding, Kind, Plan, Subject, Totals, Volume, Watch, locate};
 use std::io::{self, IsTerminal};
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
@@ -32,7 +31,7 @@ pub(super) fn compare(args: &Args, count: u64) -> Result<Outcome, Failure> {
     let reported = AtomicU64::new(0);
     let report = |finding: Finding| {
         let shrink = reported.fetch_add(1, Ordering::Relaxed) < SHRUNK;
-        if let Err(error) = keep(&args.findings, [&a, &b], &finding, shrink) {
+        if let Err(error) = keep(args, [&a, &b], &finding, shrink) {
             watch.stop.store(true, Ordering::Relaxed);
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
@@ -98,18 +97,27 @@ fn show_progress(watch: &Watch, count: u64, begin: Instant, finished: Receiver<(
 /// Writes a finding to the folder: first where it was made and what differs, then, for the first
 /// few, a small program that shows it.
 fn keep(
-    folder: &Path,
+    args: &Args,
     sides: [&dyn Subject; 2],
     finding: &Finding,
     shrink: bool,
 ) -> Result<(), Failure> {
+    let folder = &args.findings;
     let (seed, run) = (finding.seed, finding.run);
     let name = format!("seed-{seed}-run-{run}");
     let path = folder.join(format!("{name}.txt"));
     let difference = &finding.difference;
     eprintln!("difference: seed {seed} run {run}: {difference}");
     std::fs::create_dir_all(folder).map_err(|e| Failure::file("create", folder, e))?;
-    let text = format!("seed {seed} run {run}\n{difference}\n");
+    let again = match args.hostile {
+        true => "--hostile".to_owned(),
+        false => format!("--bundle {}", args.bundle),
+    };
+    let text = format!(
+        "seed {seed} run {run}\n{difference}\n\nrivet diff --random 1 --seed {seed} {again} \
+         --a {} --b {}\n",
+        args.a, args.b
+    );
     std::fs::write(&path, text).map_err(|e| Failure::file("write", &path, e))?;
     if !shrink {
         return Ok(());
