@@ -99,7 +99,7 @@ fn run(program: &Program, argument: u64) -> Result<String, Failure> {
 
 /// Stays on one core, ahead of other work, where both are allowed.
 #[cfg(target_os = "linux")]
-fn settle_down(cpu: Option<usize>) {
+pub(crate) fn settle_down(cpu: Option<usize>) {
     use rustix::process::{getpid, setpriority_process};
     use rustix::thread::{CpuSet, sched_setaffinity};
     // Neither is needed for right results, so neither may fail the run.
@@ -112,4 +112,4 @@ fn settle_down(cpu: Option<usize>) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn settle_down(_cpu: Option<usize>) {}
+pub(crate) fn settle_down(_cpu: Option<usize>) {}

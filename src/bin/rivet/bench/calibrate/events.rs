@@ -1,12 +1,13 @@
 //! What happens at most once for a page, a call, a frame: the placeholders of gas §2.
 
+use super::clock::Clock;
 use super::probe::assembled;
 use crate::failure::Failure;
 use rivet::engine::{Bare, Config, Engine, Program, Raw, Start};
 use rivet::image::RegionKind;
 use rivet::isa::{DATA_BASE, Gas, PAGE_SIZE, Reg};
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Pages of a read-only unit (gas §11).
 const UNIT_PAGES: u64 = 512;
@@ -37,7 +38,7 @@ fn best(program: &Program, a0: u64, a1: u64, tries: usize) -> Result<Duration, F
     let [first, second] = [Reg::A0, Reg::A1].map(|reg| reg.slot().expect("both have slots"));
     let mut best = Duration::MAX;
     for _ in 0..tries {
-        let clock = Instant::now();
+        let clock = Clock::now();
         let start = Start::at(0)
             .with_gas(Gas::MAX)
             .with_slot(first, a0)
@@ -79,7 +80,7 @@ pub(crate) fn frame(tries: usize) -> Result<f64, Failure> {
     let program = program("ecalli 0", 1, RegionKind::Ephemeral)?;
     let mut least = Duration::MAX;
     for _ in 0..tries {
-        let clock = Instant::now();
+        let clock = Clock::now();
         for _ in 0..MACHINES {
             best(&program, 0, 0, 1)?;
         }

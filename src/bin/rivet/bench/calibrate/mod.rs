@@ -6,6 +6,7 @@
 //! §2 would have to be. It changes none of them: prices are part of the protocol.
 
 mod classes;
+mod clock;
 mod events;
 mod probe;
 mod search;
@@ -16,6 +17,7 @@ use super::workloads::{Class, WORKLOADS};
 use crate::failure::Failure;
 use crate::input::{self, Source};
 use classes::Line;
+use clock::Clock;
 use indicatif::{ProgressBar, ProgressStyle};
 use probe::{Probe, Rate};
 use rivet::engine::{Bare, Config, Engine, Start};
@@ -24,7 +26,7 @@ use rivet::isa::gas::CostModel;
 use rivet::isa::{Gas, Reg};
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long calibration may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +62,8 @@ pub(crate) fn calibrate(source: &Path, effort: Effort) -> Result<Vec<Section>, F
     let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     bar.enable_steady_tick(Duration::from_millis(200));
+    let core = super::rounds::core_for_runners();
+    super::serve::settle_down(core.parse().ok());
     let (probe, tries) = (Probe::new()?, effort.tries());
     bar.set_message("guests");
     let guests = guests(source, tries)?;
@@ -107,7 +111,7 @@ fn guests(source: &Path, tries: usize) -> Result<Vec<Guest>, Failure> {
         for _ in 0..tries.min(3) + 1 {
             let start = Start::endpoint(Key::endpoint(0)).with_gas(Gas::MAX);
             let mut machine = program.machine(start.with_slot(a0, workload.full))?;
-            let clock = Instant::now();
+            let clock = Clock::now();
             machine.run(&mut Bare::new(io::sink()))?;
             let gas = Gas::MAX.value() - machine.gas().value();
             best = (best.0.min(clock.elapsed()), gas);
@@ -174,7 +178,11 @@ fn summary(unit: f64, guests: &[Guest], lines: &[Line], worst: Option<&search::W
     ]));
     Section {
         title: "Gas and time",
-        text: vec!["Ratios are time per gas over that of the median guest.".to_owned()],
+        text: vec![
+            "Ratios are time per gas over that of the median guest. Times are those of the \
+             processor, not of the clock."
+                .to_owned(),
+        ],
         head: row(["what".to_owned(), "value".to_owned()]),
         rows,
     }

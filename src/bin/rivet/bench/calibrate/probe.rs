@@ -1,11 +1,12 @@
 //! Time and gas of small programs: loops whose fixed parts cancel out.
 
+use super::clock::Clock;
 use crate::failure::Failure;
 use rivet::engine::{Bare, Config, Engine, Exit, Raw, Start};
 use rivet::image::RegionKind;
 use rivet::isa::{DATA_BASE, Gas, Inst, Op, PAGE_SIZE, Reg, Slot, asm, encode};
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Least time that a difference is taken over.
 const LEAST: Duration = Duration::from_micros(400);
@@ -83,7 +84,7 @@ impl Probe {
             }
             let a0 = Reg::A0.slot().expect("a0 has a slot");
             let mut machine = program.machine(start.with_slot(a0, passes))?;
-            let clock = Instant::now();
+            let clock = Clock::now();
             let exit = machine.run(&mut Bare::new(io::sink()))?;
             let time = clock.elapsed();
             let gas = Gas::MAX.value() - machine.gas().value();
