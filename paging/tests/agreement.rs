@@ -249,8 +249,18 @@ fn all_trackers_agree_on_programs_of_few_accesses() {
 #[test]
 #[ignore = "minutes: a million programs, to be run with --release"]
 fn all_trackers_agree_on_a_million_programs() {
-    programs(1_000_000..1_100_000, 30);
-    programs(2_000_000..2_900_000, 4);
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    std::thread::scope(|scope| {
+        for n in 0..threads {
+            let share = move |start: u64, count: u64| {
+                start + count * n / threads..start + count * (n + 1) / threads
+            };
+            scope.spawn(move || {
+                programs(share(1_000_000, 100_000), 30);
+                programs(share(2_000_000, 900_000), 4);
+            });
+        }
+    });
 }
 
 #[test]
