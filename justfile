@@ -27,9 +27,14 @@ mutants *NAMES:
 fuzz-smoke ROUNDS="20000":
     RIVET_FUZZ_ROUNDS={{ROUNDS}} cargo test --release -p rivet --test fuzz
 
-# A fuzz target under coverage: decode, link, image, snapshot, vectors, raw (needs cargo-fuzz, nightly)
-fuzz TARGET:
-    cargo +nightly fuzz run {{TARGET}}
+# Guest faults belong to the engine's own handler and signal stack, hence the sanitizer's options.
+# A fuzz target under coverage: decode, link, image, snapshot, delta, trace, vectors, raw (needs cargo-fuzz, nightly)
+fuzz TARGET *ARGS:
+    ASAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigfpe=0:use_sigaltstack=0 cargo +nightly fuzz run {{TARGET}} -- {{ARGS}}
+
+# All fuzz targets in turn, for this many seconds each
+fuzz-all SECONDS="120":
+    for target in $(cargo +nightly fuzz list); do just fuzz $target -max_total_time={{SECONDS}} || exit 1; done
 
 # The page manager's software twin and its own tests with real windows, then the recompiler and the
 # engine. Guest faults belong to the engine's own handler and signal stack, hence the options; little

@@ -1,6 +1,6 @@
 //! The bodies of the fuzz targets on their corpora and on seeded mutations of those.
 //!
-//! `RIVET_FUZZ_ROUNDS` is the number of mutations per target (300 unless said), `RIVET_FUZZ_SEED`
+//! `RIVET_FUZZ_ROUNDS` is the number of mutations per target (3,000 unless said), `RIVET_FUZZ_SEED`
 //! moves to others; a failure names target, seed of the mutation, and the input's bytes.
 
 #[path = "../fuzz/src/lib.rs"]
@@ -73,14 +73,15 @@ fn mutated(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// Runs a body on the seeds and on mutations of them.
+/// Runs a body on the target's corpus, on other seeds, and on mutations of them.
 #[track_caller]
-fn survives(target: &str, body: fn(&[u8]), seeds: &[Vec<u8>]) {
+fn survives(target: &str, body: fn(&[u8]), others: &[Vec<u8>]) {
+    let seeds = &[others, &corpus(target)].concat();
     for seed in seeds {
         body(seed);
     }
     let first = setting("RIVET_FUZZ_SEED", 1) << 32;
-    for seed in first..first + setting("RIVET_FUZZ_ROUNDS", 300) {
+    for seed in first..first + setting("RIVET_FUZZ_ROUNDS", 3_000) {
         let input = mutated(&mut Random::new(seed), seeds);
         if catch_unwind(AssertUnwindSafe(|| body(&input))).is_err() {
             let bytes: String = input.iter().map(|b| format!("{b:02x}")).collect();
@@ -91,7 +92,7 @@ fn survives(target: &str, body: fn(&[u8]), seeds: &[Vec<u8>]) {
 
 #[test]
 fn decoding_survives_any_bytes() {
-    survives("decode", targets::decode, &corpus("decode"));
+    survives("decode", targets::decode, &[]);
 }
 
 #[test]
@@ -110,11 +111,8 @@ fn images_survive_any_bytes() {
             .encode()
             .expect("it encodes")
     };
-    survives(
-        "image",
-        targets::image,
-        &[of("hostping.elf"), of("fib.elf")],
-    );
+    let seeds = [of("hostping.elf"), of("fib.elf")];
+    survives("image", targets::image, &seeds);
 }
 
 #[test]
@@ -128,7 +126,18 @@ fn snapshots_survive_any_bytes() {
     let before = machine.snapshot().expect("paused").encode();
     machine.run(&mut NoHost).expect("the host works");
     let after = machine.snapshot().expect("paused").encode();
-    survives("snapshot", targets::snapshot, &[before, after]);
+    let seeds = [before, after];
+    survives("snapshot", targets::snapshot, &seeds);
+}
+
+#[test]
+fn differences_of_any_snapshots_give_the_second_back() {
+    survives("delta", targets::delta, &[]);
+}
+
+#[test]
+fn recordings_survive_any_bytes() {
+    survives("trace", targets::trace, &[]);
 }
 
 #[test]
@@ -140,5 +149,5 @@ fn vector_files_survive_any_bytes() {
 
 #[test]
 fn both_engines_run_any_code_alike() {
-    survives("raw", targets::raw, &corpus("raw"));
+    survives("raw", targets::raw, &[]);
 }

@@ -4,8 +4,8 @@
 use rivet::engine::{Backend, Exit, native_available};
 use rivet::isa::{Pc, Reg};
 use rivet::vectors::{
-    Engines, Origin, Problem, RegSet, Vector, VectorFile, check, collect, parse, read, record,
-    write,
+    Engines, Mismatch, Origin, Problem, RegSet, Vector, VectorFile, check, check_moving, collect,
+    parse, read, record, write,
 };
 use std::path::Path;
 
@@ -27,9 +27,15 @@ fn holds(path: &str, backend: Backend) {
         "{path}: what an engine recorded is no expectation for engines"
     );
     let engines = Engines::new(backend).expect("the backend runs here");
+    all_hold(path, &file, |vector| check(&engines, vector));
+}
+
+/// Fails with every difference that a check finds in a file.
+#[track_caller]
+fn all_hold(path: &str, file: &VectorFile, check: impl Fn(&Vector) -> Vec<Mismatch>) {
     let mut failures = Vec::new();
     for vector in &file.vectors {
-        let found = check(&engines, vector);
+        let found = check(vector);
         if !found.is_empty() {
             let lines: Vec<String> = found.iter().map(|m| format!("  {m}")).collect();
             let (name, line) = (&vector.name, vector.line);
@@ -160,6 +166,31 @@ fn written_vectors_read_back_the_same() {
         vector.line = 0;
     }
     assert_eq!(again, file, "{text}");
+}
+
+#[test]
+fn every_vector_that_pauses_goes_on_as_a_snapshot_on_the_other_backend() {
+    if native_available().is_err() {
+        println!("skipped: the recompiler cannot run here");
+        return;
+    }
+    let of = |backend| Engines::new(backend).expect("the backend runs here");
+    let (jit, interp) = (of(Backend::Jit), of(Backend::Interp));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance-vectors");
+    let mut moves = 0;
+    for path in collect(&folder).expect("the vectors are there") {
+        let mut file = read(&path).unwrap_or_else(|error| panic!("{error}"));
+        file.vectors.retain(|vector| vector.stages.len() > 1);
+        moves += file
+            .vectors
+            .iter()
+            .map(|v| v.stages.len() - 1)
+            .sum::<usize>();
+        let path = path.display().to_string();
+        all_hold(&path, &file, |vector| check_moving([&jit, &interp], vector));
+        all_hold(&path, &file, |vector| check_moving([&interp, &jit], vector));
+    }
+    assert!(moves > 100, "{moves} moves show little");
 }
 
 /// Malformed lines after the head of a file, and what is said about them.

@@ -4,7 +4,8 @@
 //! run NAME` runs them under coverage.
 #![forbid(unsafe_code)]
 
-use rivet::engine::snapshot::{Parcel, Snapshot};
+use rivet::engine::snapshot::{Delta, Parcel, Snapshot};
+use rivet::engine::trace::{Recording, Writer};
 use rivet::engine::{
     Backend, Call, CallContext, Config, Engine, Exit, Flow, Host, HostError, Machine, Quote, Raw,
     Start, View, native_available,
@@ -77,13 +78,63 @@ fn reads_back(image: &Image) {
     assert_eq!(again.address(), image.address());
 }
 
-/// Any bytes are a snapshot or a parcel or an error; a snapshot has one encoding.
+/// Any bytes are a snapshot, a delta or a parcel, or an error; each has one encoding.
 pub fn snapshot(data: &[u8]) {
     let data = &data[..data.len().min(MOST)];
     if let Ok(snapshot) = Snapshot::decode(data) {
         assert_eq!(snapshot.encode(), data, "an encoding is the only one");
     }
-    let _ = Parcel::decode(data, &NoImages);
+    if let Ok(delta) = Delta::decode(data) {
+        assert_eq!(delta.encode(), data, "an encoding is the only one");
+    }
+    if let Ok(parcel) = Parcel::decode(data, &NoImages) {
+        let bytes = parcel.encode().expect("what was read has a wire form");
+        assert_eq!(Parcel::decode(&bytes, &NoImages), Ok(parcel));
+    }
+}
+
+/// The difference between any two snapshots of a program, laid onto the first, gives the second.
+///
+/// ```text
+///   0..2             2..2+n       2+n..
+///   n, little-endian a snapshot   another
+/// ```
+pub fn delta(data: &[u8]) {
+    let Some((front, rest)) = data.split_first_chunk() else {
+        return;
+    };
+    let Some((old, new)) = rest.split_at_checked(usize::from(u16::from_le_bytes(*front))) else {
+        return;
+    };
+    let (Ok(old), Ok(new)) = (Snapshot::decode(old), Snapshot::decode(new)) else {
+        return;
+    };
+    for (old, new) in [(&old, &new), (&new, &old)] {
+        let Ok(delta) = new.since(old) else {
+            return;
+        };
+        assert_eq!(delta.onto(old).as_ref(), Ok(new));
+        assert_eq!(Delta::decode(&delta.encode()), Ok(delta));
+    }
+}
+
+/// Any bytes are a recording, perhaps one that breaks off, or an error; it can be written again.
+pub fn trace(data: &[u8]) {
+    let data = &data[..data.len().min(MOST)];
+    let Ok(recording) = Recording::decode(data) else {
+        return;
+    };
+    let mut writer = Writer::new(Vec::new(), &recording.header).expect("memory can be written");
+    for record in &recording.records {
+        writer.record(record).expect("memory can be written");
+    }
+    let bytes = writer.finish().expect("memory can be written");
+    let again = Recording::decode(&bytes).expect("what was written can be read");
+    let whole = Recording {
+        broken: None,
+        ..recording
+    };
+    assert_eq!(again, whole);
 }
 
 /// Any bytes are a vector file or an error, and vectors read back the same.

@@ -2,6 +2,7 @@
 
 use super::model::{Bytes, Expect, Statics, Vector};
 use super::script::Script;
+use rivet_engine::snapshot::{DecodeError, ResumeError, Snapshot, SnapshotError};
 use rivet_engine::{
     Backend, Config, Engine, EngineError, Exit, LoadError, Machine, Program, Raw, Start,
 };
@@ -142,8 +143,35 @@ fn initial(start: u64, size: u64, all: &[Bytes], content: &mut Vec<u8>) {
 /// Runs a vector on one backend; the result lists every field that is not as it says.
 pub fn check(engines: &Engines, vector: &Vector) -> Vec<Mismatch> {
     let mut checker = Checker::default();
+    checker.vector([engines; 2], vector);
+    checker.found
+}
+
+/// As [`check`], but after each pause the machine moves, through the bytes of a snapshot, between
+/// the two engines: the first one runs up to the first exit.
+pub fn check_moving(engines: [&Engines; 2], vector: &Vector) -> Vec<Mismatch> {
+    let mut checker = Checker::default();
     checker.vector(engines, vector);
     checker.found
+}
+
+/// A machine on a program's engine that goes on where another one has paused.
+fn moved(machine: &Machine, to: &Program) -> Result<Machine, MoveFailure> {
+    let bytes = machine.snapshot()?.encode();
+    Ok(to.resume(&Snapshot::decode(&bytes)?)?)
+}
+
+/// Why a paused machine cannot be moved.
+#[derive(Debug, thiserror::Error)]
+enum MoveFailure {
+    #[error(transparent)]
+    Load(#[from] LoadFailure),
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
 }
 
 /// What is expected at the exit at hand, and what was found not to be so.
@@ -172,8 +200,9 @@ impl Checker {
         }
     }
 
-    fn vector(&mut self, engines: &Engines, vector: &Vector) {
-        let program = match engines.load(vector) {
+    fn vector(&mut self, engines: [&Engines; 2], vector: &Vector) {
+        let [engine, other] = engines;
+        let program = match engine.load(vector) {
             Ok(program) => program,
             Err(error) => return self.differs("load", "a program".into(), error.to_string()),
         };
@@ -183,7 +212,7 @@ impl Checker {
         if vector.stages.is_empty() {
             return;
         }
-        let mut machine = match engines.machine(&program, vector) {
+        let mut machine = match engine.machine(&program, vector) {
             Ok(machine) => machine,
             Err(error) => return self.differs("start", "a machine".into(), error.to_string()),
         };
@@ -206,6 +235,18 @@ impl Checker {
         let mut script = Script::new(&vector.answers);
         for (i, stage) in vector.stages.iter().enumerate() {
             self.exit = Some(i + 1);
+            if i > 0 && !std::ptr::eq(engine, other) {
+                let to = engines[i % 2].load(vector);
+                machine = match to
+                    .map_err(MoveFailure::from)
+                    .and_then(|to| moved(&machine, &to))
+                {
+                    Ok(machine) => machine,
+                    Err(error) => {
+                        return self.differs("move", "a machine".into(), error.to_string());
+                    }
+                };
+            }
             if let Some(gas) = stage.resume_gas {
                 machine.set_gas(gas);
             }

@@ -22,7 +22,7 @@ mod script;
 mod token;
 mod write;
 
-pub use check::{Engines, Mismatch, check};
+pub use check::{Engines, Mismatch, check, check_moving};
 pub use error::{FolderError, ParseError, Problem};
 pub use folder::{collect, read};
 pub use model::{
