@@ -226,7 +226,7 @@ impl Pair<'_> {
                 [Ok(x), Ok(y)] if x == y && a.state() == b.state() => x,
                 _ => return Err(self.differ(steps, None)),
             };
-            self.compare_memory(exit)?;
+            self.summary.private = self.compare_memory(exit)?;
             match exit {
                 Step::Block => {
                     self.summary.blocks += 1;
@@ -252,12 +252,12 @@ impl Pair<'_> {
                 }
             }
         }
-        self.summary.private = self.sides[0].private_pages().len();
         Ok(self.summary.clone())
     }
 
     /// Private pages: the same ones, with the same content. Content is compared in full at exits.
-    fn compare_memory(&self, step: Step) -> Result<(), Box<Difference>> {
+    /// Returns how many there are.
+    fn compare_memory(&self, step: Step) -> Result<usize, Box<Difference>> {
         let [a, b] = &self.sides;
         let pages = a.private_pages();
         if pages != b.private_pages() {
@@ -272,7 +272,7 @@ impl Pair<'_> {
                 return Err(self.differ([Ok(step), Ok(step)], Some(page)));
             }
         }
-        Ok(())
+        Ok(pages.len())
     }
 }
 

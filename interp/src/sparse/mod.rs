@@ -185,7 +185,7 @@ impl SparseMemory {
 
     /// Back to the mappings' initial contents: no page is touched, placed or private.
     pub fn reset(&mut self) {
-        self.table = Table::default();
+        self.table.forget();
         self.frames = Frames::default();
         self.lookaside.fill(Lookaside::NONE);
         self.held = 0;

@@ -30,9 +30,52 @@ impl Record {
     }
 }
 
+/// Most leaves that stay allocated when everything is forgotten.
+const KEPT: usize = 16;
+
+/// The records of [`LEAF`] neighbours, and which of them were ever set: most walks would otherwise
+/// read a thousand records to find one.
+#[derive(Clone, Debug)]
+struct Leaf {
+    touched: [u64; LEAF / 64],
+    records: [Record; LEAF],
+}
+
+impl Leaf {
+    fn new() -> Box<Self> {
+        Box::new(Self {
+            touched: [0; LEAF / 64],
+            records: [Record::default(); LEAF],
+        })
+    }
+
+    /// Numbers of the records that were set, ascending, from `first` on.
+    fn touched_from(&self, first: usize) -> impl Iterator<Item = usize> + '_ {
+        let words = self.touched.iter().enumerate().skip(first / 64);
+        words.flat_map(move |(i, word)| {
+            let below = if i == first / 64 { first % 64 } else { 0 };
+            let mut left = word & (u64::MAX << below);
+            core::iter::from_fn(move || {
+                let bit = (left != 0).then(|| left.trailing_zeros() as usize)?;
+                left &= left - 1;
+                Some(i * 64 + bit)
+            })
+        })
+    }
+
+    fn forget(&mut self) {
+        for (i, word) in self.touched.iter_mut().enumerate() {
+            while *word != 0 {
+                self.records[i * 64 + word.trailing_zeros() as usize] = Record::default();
+                *word &= *word - 1;
+            }
+        }
+    }
+}
+
 /// Records by page number. A page without one is untouched.
 #[derive(Clone, Debug)]
-pub(super) struct Table(Box<[Option<Box<[Record; LEAF]>>; LEAF]>);
+pub(super) struct Table(Box<[Option<Box<Leaf>>; LEAF]>);
 
 impl Default for Table {
     fn default() -> Self {
@@ -44,22 +87,43 @@ impl Table {
     pub(super) fn get(&self, page: PageIndex) -> Record {
         let page = page.index() as usize;
         match &self.0[page / LEAF] {
-            Some(leaf) => leaf[page % LEAF],
+            Some(leaf) => leaf.records[page % LEAF],
             None => Record::default(),
         }
     }
 
     pub(super) fn set(&mut self, page: PageIndex, record: Record) {
         let page = page.index() as usize;
-        let leaf = self.0[page / LEAF].get_or_insert_with(|| Box::new([Record::default(); LEAF]));
-        leaf[page % LEAF] = record;
+        let leaf = self.0[page / LEAF].get_or_insert_with(Leaf::new);
+        let place = page % LEAF;
+        leaf.touched[place / 64] |= 1 << (place % 64);
+        leaf.records[place] = record;
     }
 
-    /// The first page at or after `page` in a leaf that exists; it may be untouched itself.
+    /// Every page is untouched again.
+    pub(super) fn forget(&mut self) {
+        let mut kept = 0;
+        for place in self.0.iter_mut() {
+            if let Some(leaf) = place {
+                kept += 1;
+                if kept > KEPT {
+                    *place = None;
+                } else {
+                    leaf.forget();
+                }
+            }
+        }
+    }
+
+    /// The first page at or after `page` with a record; it may be untouched itself.
     pub(super) fn next_candidate(&self, page: u32) -> Option<u32> {
         let first = page as usize / LEAF;
-        let leaf = first + self.0.get(first..)?.iter().position(Option::is_some)?;
-        Some(page.max((leaf * LEAF) as u32))
+        let mut leaves = self.0.get(first..)?.iter().enumerate();
+        leaves.find_map(|(i, leaf)| {
+            let from = if i == 0 { page as usize % LEAF } else { 0 };
+            let place = leaf.as_ref()?.touched_from(from).next()?;
+            Some(((first + i) * LEAF + place) as u32)
+        })
     }
 
     /// Every record of a touched page, in address order.
@@ -68,11 +132,65 @@ impl Table {
         leaves
             .filter_map(|(i, leaf)| Some((i, leaf.as_ref()?)))
             .flat_map(|(i, leaf)| {
-                let pages = leaf.iter().enumerate();
-                pages.filter_map(move |(j, record)| {
+                leaf.touched_from(0).filter_map(move |j| {
+                    let record = leaf.records[j];
                     let page = PageIndex::new((i * LEAF + j) as u32)?;
-                    record.present().then_some((page, *record))
+                    record.present().then_some((page, record))
                 })
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(number: u32) -> PageIndex {
+        PageIndex::new(number).expect("a page of the address space")
+    }
+
+    fn private() -> Record {
+        Record {
+            private: true,
+            ..Record::default()
+        }
+    }
+
+    /// Both ends of a leaf, of a word of bits, and of the address space.
+    const PAGES: [u32; 9] = [0, 1, 63, 64, 1023, 1024, 70_000, 1_048_512, 1_048_575];
+
+    #[test]
+    fn records_are_listed_in_address_order_whatever_the_order_they_were_set_in() {
+        let mut table = Table::default();
+        for number in PAGES.iter().rev() {
+            table.set(page(*number), private());
+        }
+        let listed: Vec<u32> = table.iter().map(|(page, _)| page.index()).collect();
+        assert_eq!(listed, PAGES);
+        let mut found = Vec::new();
+        let mut at = 0;
+        while let Some(next) = table.next_candidate(at) {
+            found.push(next);
+            at = next + 1;
+        }
+        assert_eq!(found, PAGES);
+    }
+
+    #[test]
+    fn what_was_forgotten_is_neither_listed_nor_known() {
+        let mut table = Table::default();
+        let many = (0..40).map(|i| i * 2000).chain(PAGES);
+        for number in many.clone() {
+            table.set(page(number), private());
+        }
+        table.forget();
+        assert_eq!(table.iter().count(), 0);
+        assert_eq!(table.next_candidate(0), None);
+        for number in many {
+            assert_eq!(table.get(page(number)), Record::default());
+        }
+        table.set(page(64), private());
+        let listed: Vec<u32> = table.iter().map(|(page, _)| page.index()).collect();
+        assert_eq!(listed, [64]);
     }
 }
