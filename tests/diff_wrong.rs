@@ -3,12 +3,14 @@
 
 use rivet_engine::diff::{
     Calls, Case, Contender, Effort, Field, Kind, LocateError, Located, Plan, Run, Script, Session,
-    Step, Subject, Volume, Watch, locate, raw, shrink,
+    Step, Subject, Volume, Watch, locate, locate_watched, raw, shrink,
 };
 use rivet_engine::{
     Backend, Config, Engine, Exit, HostError, LoadError, Machine, Payment, Start, State,
 };
-use rivet_isa::{BlockStarts, Gas, Inst, Op, PAGE_SIZE, PageIndex, Pc, Slot, decode};
+use rivet_isa::{
+    BlockStarts, Gas, Inst, Op, PAGE_SIZE, PageIndex, Pc, Reg, SLOTS, Slot, decode, encode,
+};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -375,4 +377,35 @@ fn two_right_engines_do_not_part() {
         let found = locate(sides, &case, &plan()).expect("it runs");
         assert!(found.is_none(), "seed {seed}");
     }
+}
+
+#[test]
+fn a_long_comparison_says_how_far_the_sides_agree() {
+    // A loop of a thousand blocks, which is looked at after 256, then 512 more, then to its end.
+    let (zero, counter) = (Reg::ZERO, Reg::A0);
+    let insts = [
+        Inst::from_parts(Op::Addi, counter, zero, zero, 1000),
+        Inst::from_parts(Op::Fallthrough, zero, zero, zero, 0),
+        Inst::from_parts(Op::Addi, counter, counter, zero, -1),
+        Inst::from_parts(Op::Bne, zero, counter, zero, -4),
+        Inst::from_parts(Op::Trap, zero, zero, zero, 0),
+    ];
+    let words = insts.map(|inst| encode(inst).expect("it has an encoding"));
+    let run = Run {
+        entry: 0,
+        slots: [0; SLOTS],
+        gas: 1 << 20,
+    };
+    let case = Case {
+        code: words.into_iter().flat_map(u32::to_le_bytes).collect(),
+        map: Vec::new(),
+        runs: vec![run],
+    };
+    let sides = [Calls::Script; 2].map(|calls| Contender::new(interpreter(), calls));
+    let mut told = Vec::new();
+    let found = locate_watched([&sides[0], &sides[1]], &case, &plan(), &mut |blocks| {
+        told.push(blocks);
+    });
+    assert!(found.expect("it runs").is_none());
+    assert_eq!(told, [256, 768]);
 }

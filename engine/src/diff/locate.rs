@@ -187,6 +187,19 @@ pub fn locate(
     case: &Case,
     plan: &Plan,
 ) -> Result<Option<Located>, LocateError> {
+    locate_watched(sides, case, plan, &mut |_| {})
+}
+
+/// [`locate`], which tells `agreed` now and then how many blocks are known to agree.
+///
+/// # Errors
+/// As [`locate`].
+pub fn locate_watched(
+    sides: [&dyn Subject; 2],
+    case: &Case,
+    plan: &Plan,
+    agreed: &mut dyn FnMut(u64),
+) -> Result<Option<Located>, LocateError> {
     let Some(run) = case.runs.first() else {
         return Ok(None);
     };
@@ -205,6 +218,7 @@ pub fn locate(
             return Ok(None);
         }
         base = ahead;
+        agreed(base[0].blocks);
         window = (window * 2).min(LAST_WINDOW);
     }
     // They agree after `low` blocks from the checkpoint and differ after `high`.

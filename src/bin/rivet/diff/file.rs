@@ -5,14 +5,19 @@ use crate::Outcome;
 use crate::failure::Failure;
 use crate::input;
 use crate::symbols::Symbols;
+use indicatif::{ProgressBar, ProgressStyle};
 use rivet::engine::diff::{
     Calls, Case, Contender, Effort, LocateError, Located, Plan, Recorded, Seen, Step, Subject,
-    case_of, locate, shrink,
+    case_of, locate_watched, shrink,
 };
 use rivet::engine::trace::Recording;
 use rivet::engine::{Backend, Config, Engine};
 use rivet::isa::{Pc, Slot};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often progress is drawn.
+const DRAWN: Duration = Duration::from_millis(500);
 
 pub(super) fn compare(args: &Args, file: &Path) -> Result<Outcome, Failure> {
     let engine = Engine::new(Config {
@@ -36,7 +41,10 @@ pub(super) fn compare(args: &Args, file: &Path) -> Result<Outcome, Failure> {
         None => Side::Engine(contender(args.b, Calls::Bare)?),
     };
     let sides: [&dyn Subject; 2] = [&a, b.subject()];
-    let found = locate(sides, &case, &plan).map_err(|error| match error {
+    let bar = progress();
+    let found = locate_watched(sides, &case, &plan, &mut |blocks| bar.set_position(blocks));
+    bar.finish_and_clear();
+    let found = found.map_err(|error| match error {
         LocateError::Load(error) => Failure::from(error),
         LocateError::Host(error) => Failure::message(error.to_string()),
     })?;
@@ -55,6 +63,17 @@ pub(super) fn compare(args: &Args, file: &Path) -> Result<Outcome, Failure> {
     let kept = keep(args, sides, &case, &located)?;
     report.kept(&located, &kept);
     Ok(Outcome::GuestFailed)
+}
+
+/// Shows on standard error how far both sides agree, if that is a terminal.
+fn progress() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    let style = "{spinner} {human_pos} blocks agree, {per_sec}, {elapsed}";
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(DRAWN);
+    bar
 }
 
 enum Side {
