@@ -81,8 +81,9 @@ impl Immediate {
     }
 }
 
-/// What decoding needs of an operation.
+/// What decoding needs of an operation, at a distance that is a shift away.
 #[derive(Clone, Copy)]
+#[repr(align(32))]
 pub(crate) struct Shape {
     /// A word with one of these bits set names a register that does not exist (ISA §6.2).
     pub(crate) absent: u32,

@@ -24,7 +24,7 @@ use rivet_mutants::mutant;
 use crate::abi::{GAS, SCRATCH};
 use crate::asm::{Alu, Cond, Width};
 use crate::chunk::{Site, SiteKind};
-use crate::lower::{Link, Lowering};
+use crate::lower::Lowering;
 
 /// Reserves up to here are covered by the bias.
 pub(crate) const SMALL_RESERVE: u64 = 1 << 16;
@@ -59,6 +59,6 @@ impl Lowering {
             cost: numbers.cost as u32,
             reserve: numbers.reserve,
         };
-        self.cold.push(Link { hole, to: site });
+        self.link_cold(hole, site);
     }
 }

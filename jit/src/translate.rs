@@ -12,7 +12,7 @@ use dynasmrt::{DynasmApi as _, dynasm};
 
 use crate::chunk::{COLD_GROUP, SideTables, Site, SiteKind};
 use crate::context::field;
-use crate::lower::{Constants, Link, Lower, Lowering, Step, Target, Targets, fuse};
+use crate::lower::{Constants, Link, Lower, Lowering, Step, Target, Targets, fuse_as, fusible};
 use crate::program::Gates;
 
 /// log2 of a chunk's bytes of guest code.
@@ -143,7 +143,6 @@ pub(crate) struct Translator {
     /// Buffer offsets of emitted blocks, by halfword of the chunk; what others hold is left over.
     offsets: Vec<u32>,
     lowering: Lowering,
-    sites: Vec<Site>,
 }
 
 impl Default for Translator {
@@ -154,7 +153,6 @@ impl Default for Translator {
             heads: LoopHeads::default(),
             offsets: Vec::new(),
             lowering: Lowering::new(),
-            sites: Vec::new(),
         }
     }
 }
@@ -174,7 +172,6 @@ impl Translator {
     pub(crate) fn translate(&mut self, request: &Request<'_>) -> Result<(), TooLarge> {
         self.blocks.clear();
         self.steps.clear();
-        self.sites.clear();
         self.lowering.reset(request.constants);
         let first = request.chunk << CHUNK_SHIFT;
         let end = first
@@ -189,20 +186,23 @@ impl Translator {
         self.emit_cold(request)
     }
 
-    /// First pass: instructions, blocks with their prices, and loop heads.
+    /// First pass: instructions, blocks with their prices, and loop heads. A function of its own,
+    /// so that the loop over instructions has the registers to itself.
+    #[inline(never)]
     fn walk(&mut self, request: &Request<'_>, first: u32, end: u32) -> Stop {
         let walk_end = request.starts.end().value() as u32;
-        let start = request.starts.from(Pc::new(u64::from(first))).next();
-        let Some(start) = start.and_then(|pc| u32::try_from(pc.value()).ok()) else {
+        let starts = request.starts.from(Pc::new(u64::from(first)));
+        let mut starts = starts.map_while(|pc| u32::try_from(pc.value()).ok());
+        let Some(mut pc) = starts.next() else {
             return Stop::End(walk_end);
         };
-        let mut pc = start;
         while pc < end {
-            let steps = self.steps.len();
-            let Some((next, pipeline)) = self.walk_block(request, pc, walk_end) else {
-                self.steps.truncate(steps);
+            let next = starts.next().unwrap_or(walk_end);
+            if next - pc > MAX_BLOCK_BYTES {
                 return Stop::TooLong(pc);
-            };
+            }
+            let steps = self.steps.len();
+            let numbers = self.walk_block(request, pc, next);
             let last = self.steps[self.steps.len() - 1];
             let flow = last.inst.flow();
             if matches!(flow, Flow::Branch | Flow::Jump) && SHORT_LOOP.contains(&last.inst.imm()) {
@@ -213,7 +213,7 @@ impl Translator {
                 pc,
                 offset: 0,
                 steps,
-                numbers: (!flow.is_call()).then(|| pipeline.finish()),
+                numbers: (!flow.is_call()).then_some(numbers),
             });
             if next == walk_end {
                 return Stop::End(walk_end);
@@ -223,18 +223,12 @@ impl Translator {
         Stop::Start(pc)
     }
 
-    /// Walks the block at `pc` and prices it; says where the next one starts or the walk ends.
-    /// `None` if it is too long.
+    /// Walks the block from `pc` to `next` and prices it; a call's price means nothing.
     #[inline(always)]
-    fn walk_block(
-        &mut self,
-        request: &Request<'_>,
-        pc: u32,
-        walk_end: u32,
-    ) -> Option<(u32, Pipeline)> {
+    fn walk_block(&mut self, request: &Request<'_>, pc: u32, next: u32) -> BlockCost {
         let mut pipeline = Pipeline::new(request.costs);
         let mut at = pc;
-        loop {
+        while at < next {
             let decoded = decode(request.code, at as usize)
                 .expect("invariant: the starts are those of the code, so its walk gets here");
             pipeline.push(decoded.inst);
@@ -245,13 +239,8 @@ impl Translator {
                 len,
             });
             at += u32::from(len);
-            if at == walk_end || request.starts.contains(Pc::new(u64::from(at))) {
-                return Some((at, pipeline));
-            }
-            if at - pc > MAX_BLOCK_BYTES {
-                return None;
-            }
         }
+        pipeline.finish()
     }
 
     /// Second pass.
@@ -275,16 +264,19 @@ impl Translator {
             };
             let next = self.blocks.get(index + 1);
             let next = next.map_or(self.steps.len(), |block| block.steps);
-            let mut block = &self.steps[steps..next];
-            while let [step, ..] = block {
+            let mut at = steps;
+            while at < next {
                 if !self.lowering.asm.code.reserve(request.limit) {
                     return Err(TooLarge);
                 }
-                let fused = fuse(&mut self.lowering, block, &map);
+                let fused = match fusible(&self.steps[at..]) {
+                    Some(shape) => fuse_as(shape, &mut self.lowering, &self.steps[at..next], &map),
+                    None => 0,
+                };
                 if fused == 0 {
-                    self.lowering.lower(*step, &map);
+                    self.lowering.lower(self.steps[at], &map);
                 }
-                block = &block[fused.max(1)..];
+                at += fused.max(1);
             }
         }
         Ok(())
@@ -352,7 +344,6 @@ impl Translator {
             lowering,
             offsets,
             heads,
-            sites,
             ..
         } = self;
         let mut far = std::mem::take(&mut lowering.far);
@@ -385,11 +376,10 @@ impl Translator {
             if !lowering.asm.code.reserve(request.limit) {
                 return Err(TooLarge);
             }
-            for Link { hole, to } in group {
+            for hole in group {
                 let here = lowering.asm.code.len() as u32;
                 lowering.asm.bind_to(*hole, here);
                 lowering.asm.push_rsp();
-                sites.push(*to);
             }
             let call = lowering.asm.call();
             lowering.asm.bind_to(call, thunk);
@@ -427,7 +417,7 @@ impl Translator {
         let to = self.steps.last().map_or(0, Step::next_pc);
         SideTables {
             cold: self.lowering.cold_start,
-            sites: self.sites.as_slice().into(),
+            sites: self.lowering.sites.as_slice().into(),
             traps: self.lowering.traps.as_slice().into(),
             guest_bytes: to - from,
             instructions: self.steps.len() as u32,

@@ -4,16 +4,22 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rivet_isa::Pc;
 
+use crate::asm::{BUFFER, INSTRUCTION_ROOM};
 use crate::chunk::{Chunk, Trap};
 use crate::lower::Constants;
 use crate::memory::{MemoryError, Pool, Table};
 use crate::places::Places;
 use crate::program::{NativeChunk, Source, Totals};
-use crate::translate::{CHUNK_SHIFT, Request, TooLarge, Translator};
+use crate::translate::{CHUNK_BYTES, CHUNK_SHIFT, Request, TooLarge, Translator};
 
 /// Native bytes a chunk may take for each guest byte, and in any case.
 const CHUNK_RATIO: usize = 40;
 const CHUNK_FLOOR: usize = 16 << 10;
+
+const _: () = assert!(
+    CHUNK_FLOOR + CHUNK_RATIO * CHUNK_BYTES as usize + INSTRUCTION_ROOM <= BUFFER,
+    "a chunk at its limit fits the buffer it is written to"
+);
 
 /// Bytes that native code and side tables of a program may take: for each guest byte, in any
 /// case, and at most. Past it, chunks that are not translated yet are left to the interpreter.
@@ -215,12 +221,10 @@ impl Translation {
 
 impl Drop for Translation {
     fn drop(&mut self) {
-        let starts = &self.source.starts;
-        let set = self.places.numbers().flat_map(|number| {
-            let first = u64::from(number) << CHUNK_SHIFT;
-            let of_chunk = starts.from(Pc::new(first));
-            of_chunk.take_while(move |pc| pc.value() < first + (1 << CHUNK_SHIFT))
+        let chunks = self.places.numbers().map(|number| {
+            let first = number << CHUNK_SHIFT;
+            first..first.saturating_add(CHUNK_BYTES)
         });
-        self.table.give_back(set.map(|pc| pc.value() as u32));
+        self.table.give_back(chunks);
     }
 }

@@ -161,10 +161,10 @@ pub(super) struct OpCost {
     /// All ones where the latency is that of memory.
     memory: u8,
     slots: u8,
-    /// 1 where rd = rs1 saves a slot.
-    saves_rs1: u8,
-    /// 1 where rd = rs2 saves a slot.
-    saves_rs2: u8,
+    /// 0 where rd = rs1 saves a slot, else 16, which no difference of two registers is.
+    apart_rs1: u8,
+    /// 0 where rd = rs2 saves a slot, else 16.
+    apart_rs2: u8,
     /// 15 where the destination is tracked, else 0.
     tracked: u8,
     /// 1 for stores.
@@ -187,10 +187,10 @@ const fn op_cost(op: Op) -> OpCost {
         Cycles::Fixed(cycles) => (cycles, 0),
         Cycles::Memory => (0, u8::MAX),
     };
-    let (saves_rs1, saves_rs2) = match price.overlap {
-        Overlap::Never => (0, 0),
-        Overlap::Rs1 => (1, 0),
-        Overlap::Any => (1, 1),
+    let (apart_rs1, apart_rs2) = match price.overlap {
+        Overlap::Never => (16, 16),
+        Overlap::Rs1 => (0, 16),
+        Overlap::Any => (0, 0),
     };
     let tracked = match price.result {
         Destination::Tracked => 15,
@@ -200,8 +200,8 @@ const fn op_cost(op: Op) -> OpCost {
         base,
         memory,
         slots: price.slots,
-        saves_rs1,
-        saves_rs2,
+        apart_rs1,
+        apart_rs2,
         tracked,
         store: op.is_store() as u8,
     }
@@ -221,7 +221,18 @@ pub(super) struct Timing {
 /// The two registers that live in memory, as a set of numbers (gas §7).
 const SPILLED: u32 = 1 << Reg::GP.number() | 1 << Reg::TP.number();
 
-/// The timing of an instruction at `mem_cycles`, without a branch.
+/// A latency with the surcharge of an instruction that names x3 or x4, which few do.
+#[cold]
+#[inline(never)]
+fn surcharged(base: u8, registers: [u8; 3], mem_cycles: u8) -> u8 {
+    let spilled = registers.map(|register| SPILLED >> register & 1);
+    let spilled = spilled.iter().sum::<u32>();
+    let spilled = mutant!(SurchargeOnce, spilled, spilled.min(1));
+    let cap = mutant!(LatencyWraps, u32::from(CYCLE_CAP), u32::MAX);
+    (u32::from(base) + spilled * u32::from(mem_cycles)).min(cap) as u8
+}
+
+/// The timing of an instruction at `mem_cycles`.
 #[inline(always)]
 pub(super) fn timing(inst: Inst, mem_cycles: u8) -> Timing {
     let cost = &OP_COSTS[inst.op() as usize];
@@ -230,18 +241,19 @@ pub(super) fn timing(inst: Inst, mem_cycles: u8) -> Timing {
         inst.rs1().number() & 15,
         inst.rs2().number() & 15,
     );
-    let writes = u8::from(mutant!(OverlapOfZero, rd != 0, true));
-    let saved =
-        writes & (cost.saves_rs1 & u8::from(rd == rs1) | cost.saves_rs2 & u8::from(rd == rs2));
+    let writes = mutant!(OverlapOfZero, rd != 0, true);
+    let (first, second) = ((rd ^ rs1) | cost.apart_rs1, (rd ^ rs2) | cost.apart_rs2);
+    // Which instructions overlap cannot be predicted, so this asks without a branch.
+    let saved = u8::from(writes) & (u8::from(first == 0) | u8::from(second == 0));
     let destination = rd & cost.tracked;
-    let spilled = (SPILLED >> rs1 & 1) + (SPILLED >> rs2 & 1) + (SPILLED >> destination & 1);
-    let base = u32::from(cost.base | (cost.memory & mem_cycles));
-    let spilled = mutant!(SurchargeOnce, spilled, spilled.min(1));
-    let cap = mutant!(LatencyWraps, u32::from(CYCLE_CAP), u32::MAX);
-    let cycles = (base + spilled * u32::from(mem_cycles)).min(cap);
+    let mut cycles = cost.base | (cost.memory & mem_cycles);
+    let named = 1u32 << rs1 | 1 << rs2 | 1 << destination;
+    if named & SPILLED != 0 {
+        cycles = surcharged(cycles, [rs1, rs2, destination], mem_cycles);
+    }
     Timing {
         slots: cost.slots - saved,
-        cycles: cycles as u8,
+        cycles,
         sources: [usize::from(rs1), usize::from(rs2)],
         destination: usize::from(destination),
         store: cost.store,

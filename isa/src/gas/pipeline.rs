@@ -7,7 +7,14 @@ use crate::addr::Pc;
 use crate::block::Block;
 use crate::decode::decode;
 use crate::inst::Inst;
+use core::hint::select_unpredictable;
 use rivet_mutants::mutant;
+
+/// The larger of two times, which none can predict: chosen without a branch.
+#[inline(always)]
+fn later(a: u64, b: u64) -> u64 {
+    select_unpredictable(a > b, a, b)
+}
 
 /// The two static numbers of a block. The gate wants `cost + reserve` and deducts `cost` (gas §4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
@@ -56,15 +63,16 @@ impl Pipeline {
     pub fn push(&mut self, inst: Inst) {
         let timing = timing(inst, self.frame.mem_cycles());
         let width = u64::from(self.frame.decode_width()) + mutant!(DecodeWidthBeyond, 0, 1);
-        let full = u64::from(self.used >= width);
-        self.now += full;
-        self.used = self.used * (1 - full) + u64::from(timing.slots);
+        let full = self.used >= width;
+        self.now += u64::from(full);
+        let used = select_unpredictable(full, 0, self.used);
+        self.used = used + u64::from(timing.slots);
         let [a, b] = timing.sources;
-        let begin = self.now.max(self.ready[a]).max(self.ready[b]);
+        let begin = later(later(self.now, self.ready[a]), self.ready[b]);
         let finish = begin + u64::from(timing.cycles);
         self.ready[timing.destination] = finish;
         self.ready[0] = 0;
-        self.last = self.last.max(finish);
+        self.last = later(self.last, finish);
         self.stores += u64::from(timing.store);
     }
 

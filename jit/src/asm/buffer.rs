@@ -1,8 +1,10 @@
-//! The growing buffer that native code is written into before it is published.
+//! The buffer that native code is written into before it is published.
 //!
 //! Room is asked for once per guest instruction ([`CodeBuffer::reserve`]); the writes in between
-//! store eight bytes at a time without looking at the length again. A buffer has a hard limit:
-//! past it, `reserve` refuses and the caller gives the chunk to the interpreter.
+//! store eight bytes at a time. The buffer has a fixed size, of which only the pages that are
+//! written are ever allocated, so a place in it needs no check: it is a number below a power of
+//! two, and behind the last one there is room for a store. A caller's limit is lower: past it,
+//! `reserve` refuses and the caller gives the chunk to the interpreter.
 
 use dynasmrt::{AssemblyOffset, DynasmApi};
 
@@ -10,11 +12,26 @@ use dynasmrt::{AssemblyOffset, DynasmApi};
 /// stores.
 pub(crate) const INSTRUCTION_ROOM: usize = 512;
 
+/// Bytes of a buffer.
+pub(crate) const BUFFER: usize = 4 << 20;
+/// Bytes that one store takes.
+const STORE: usize = 8;
+
 /// Native code under construction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct CodeBuffer {
-    bytes: Vec<u8>,
+    bytes: Box<[u8; BUFFER + STORE]>,
     len: usize,
+}
+
+impl Default for CodeBuffer {
+    fn default() -> Self {
+        let bytes = vec![0; BUFFER + STORE].into_boxed_slice().try_into();
+        Self {
+            bytes: bytes.expect("invariant: the slice has the length of the array"),
+            len: 0,
+        }
+    }
 }
 
 impl CodeBuffer {
@@ -29,50 +46,32 @@ impl CodeBuffer {
         self.len
     }
 
-    /// Makes room for one more instruction; `false` when that would pass `limit` bytes.
+    /// Whether there is room for one more instruction: `false` past `limit` bytes, which must be
+    /// less than [`BUFFER`] by [`INSTRUCTION_ROOM`].
     #[inline(always)]
     pub(crate) fn reserve(&mut self, limit: usize) -> bool {
-        if self.bytes.len() - self.len >= INSTRUCTION_ROOM {
-            return self.len <= limit;
-        }
-        self.grow(limit)
-    }
-
-    #[cold]
-    fn grow(&mut self, limit: usize) -> bool {
-        if self.len > limit {
-            return false;
-        }
-        let wanted = (self.bytes.len() * 2)
-            .max(16 * 1024)
-            .min(limit + 2 * INSTRUCTION_ROOM);
-        self.bytes
-            .resize(wanted.max(self.len + INSTRUCTION_ROOM), 0);
-        true
+        debug_assert!(limit + INSTRUCTION_ROOM <= BUFFER);
+        self.len <= limit
     }
 
     /// Appends the low `count` (at most 8) bytes of `bits`.
     #[inline(always)]
     pub(crate) fn put(&mut self, bits: u64, count: usize) {
-        debug_assert!(count <= 8);
-        if let Some(place) = self
-            .bytes
-            .get_mut(self.len..)
-            .and_then(|b| b.first_chunk_mut::<8>())
-        {
-            *place = bits.to_le_bytes();
-        }
+        debug_assert!(count <= STORE && self.len < BUFFER);
+        let at = self.len % BUFFER;
+        self.bytes[at..at + STORE].copy_from_slice(&bits.to_le_bytes());
         self.len += count;
     }
 
     /// Overwrites the 32-bit field at `at`.
     pub(crate) fn patch_u32(&mut self, at: usize, value: u32) {
+        let at = at % BUFFER;
         self.bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
     }
 
     /// Overwrites the byte at `at`.
     pub(crate) fn patch_u8(&mut self, at: usize, value: u8) {
-        self.bytes[at] = value;
+        self.bytes[at % BUFFER] = value;
     }
 
     /// The code written so far.

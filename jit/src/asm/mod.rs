@@ -14,6 +14,7 @@ mod jump;
 mod memory;
 mod x64;
 
+pub(crate) use buffer::{BUFFER, INSTRUCTION_ROOM};
 pub(crate) use jump::{Rel8, Rel32};
 pub(crate) use memory::{Indexed, Load, Store};
 pub(crate) use x64::{Alu, Asm, BitOp, Cond, Count, F7, Host, Rotate, Shift, ShiftX, Width};

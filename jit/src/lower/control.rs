@@ -81,13 +81,13 @@ impl<T: Targets> Lower<'_, T> {
             }
             Target::Nowhere => {
                 let hole = this.asm.jump_if(cond);
-                this.cold.push(Link {
+                this.link_cold(
                     hole,
-                    to: Site::plain(
+                    Site::plain(
                         SiteKind::Panic,
                         mutant!(JitFailedJumpPc, this.step.pc, this.step.next_pc()),
                     ),
-                });
+                );
             }
         }
     }
@@ -197,10 +197,7 @@ impl<T: Targets> Lower<'_, T> {
             ; test edx, edx
         );
         let hole = this.asm.jump_if(Cond::Equal);
-        this.cold.push(Link {
-            hole,
-            to: Site::plain(SiteKind::Indirect, this.step.pc),
-        });
+        this.link_cold(hole, Site::plain(SiteKind::Indirect, this.step.pc));
         this.write_link(o.rd);
         if paired {
             dynasm!(this.asm.code ; .arch x64 ; call rdx);
@@ -235,7 +232,7 @@ impl Lowering {
             body,
             ..Site::plain(SiteKind::Overflow, self.step.pc)
         };
-        self.cold.push(Link { hole, to: site });
+        self.link_cold(hole, site);
     }
 
     /// Jump to a block of another chunk, which may not be translated when this runs.
@@ -247,17 +244,14 @@ impl Lowering {
             ; test edx, edx
         );
         let hole = self.asm.jump_if(Cond::Equal);
-        self.cold.push(Link {
-            hole,
-            to: Site::plain(SiteKind::Resolve, target),
-        });
+        self.link_cold(hole, Site::plain(SiteKind::Resolve, target));
         dynasm!(self.asm.code ; .arch x64 ; jmp rdx);
     }
 
     /// Unconditional jump to a cold call.
     pub(crate) fn jump_cold(&mut self, site: Site) {
         let hole = self.asm.jump();
-        self.cold.push(Link { hole, to: site });
+        self.link_cold(hole, site);
     }
 
     /// Sets the flags for `a cond b` and says which condition to test.

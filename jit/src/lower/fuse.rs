@@ -15,7 +15,7 @@ use crate::asm::{Cond, Host, Width};
 
 /// What two neighbours may be together, by their operations alone.
 #[derive(Clone, Copy)]
-enum Shape {
+pub(crate) enum Shape {
     CallFar,
     ConstantPair,
     Product,
@@ -77,39 +77,43 @@ const fn shape(first: Op, second: Op) -> Option<Shape> {
     })
 }
 
-/// For each operation the set of those that make a shape with it, as bits. Most neighbours make
-/// none, and looking that up is cheaper than finding out arm by arm.
-static FOLLOWERS: [u128; Op::ALL.len() + 1] = {
-    let mut followers = [0; Op::ALL.len() + 1];
+/// Operations and the reserved one, up to a power of two.
+const OPS: usize = 128;
+
+/// [`shape`] of every two operations: looking it up is cheaper than finding it arm by arm.
+static SHAPES: [[Option<Shape>; OPS]; Op::ALL.len() + 1] = {
+    let mut shapes = [[None; OPS]; Op::ALL.len() + 1];
     let mut first = 0;
     while first < Op::ALL.len() {
         let mut second = 0;
         while second < Op::ALL.len() {
-            if shape(Op::ALL[first], Op::ALL[second]).is_some() {
-                followers[first] |= 1 << second;
-            }
+            shapes[first][second] = shape(Op::ALL[first], Op::ALL[second]);
             second += 1;
         }
         first += 1;
     }
-    followers
+    shapes
 };
 
-/// Lowers the fusion that `steps` begin with; says how many instructions it was, 0 for none.
+/// What the operations of the first two of `steps` may be together, whether or not they are of one
+/// block: few that make a shape are not, and [`fuse_as`] looks.
 #[inline(always)]
-pub(crate) fn fuse<T: Targets>(this: &mut Lowering, steps: &[Step], targets: &T) -> usize {
+pub(crate) fn fusible(steps: &[Step]) -> Option<Shape> {
     let [first, second, ..] = steps else {
-        return 0;
+        return None;
     };
-    let (a, b) = (first.inst.op(), second.inst.op());
-    if FOLLOWERS[a as usize] >> (b as u32) & 1 == 0 {
-        return 0;
-    }
-    shape(a, b).map_or(0, |shape| fuse_as(shape, this, steps, targets))
+    SHAPES[first.inst.op() as usize][second.inst.op() as usize]
 }
 
+/// Lowers the fusion that `steps`, the rest of a block, begin with, if they are that `shape`; says
+/// how many instructions it was, 0 for none.
 #[inline(never)]
-fn fuse_as<T: Targets>(shape: Shape, this: &mut Lowering, steps: &[Step], targets: &T) -> usize {
+pub(crate) fn fuse_as<T: Targets>(
+    shape: Shape,
+    this: &mut Lowering,
+    steps: &[Step],
+    targets: &T,
+) -> usize {
     let [first, second, ..] = steps else {
         return 0;
     };

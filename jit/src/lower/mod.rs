@@ -32,7 +32,7 @@ use crate::abi::{Home, home};
 use crate::asm::{Asm, Host, Rel32};
 use crate::chunk::{Site, Trap};
 
-pub(crate) use fuse::fuse;
+pub(crate) use fuse::{fuse_as, fusible};
 
 /// One decoded guest instruction of the chunk being translated.
 #[derive(Clone, Copy, Debug)]
@@ -104,8 +104,10 @@ pub(crate) struct Lowering {
     pub(crate) outside: Vec<Link<u32>>,
     /// Conditional jumps that go through the table, by code offset.
     pub(crate) far: Vec<Link<u32>>,
-    /// Jumps to cold sites.
-    pub(crate) cold: Vec<Link<Site>>,
+    /// Jumps to cold sites, by [`Lowering::link_cold`].
+    pub(crate) cold: Vec<Rel32>,
+    /// The sites they go to.
+    pub(crate) sites: Vec<Site>,
     /// Jumps of mismatched returns.
     pub(crate) returns: Vec<Rel32>,
     /// Offset of the first cold site.
@@ -130,6 +132,7 @@ impl Lowering {
             outside: Vec::new(),
             far: Vec::new(),
             cold: Vec::new(),
+            sites: Vec::new(),
             returns: Vec::new(),
             cold_start: 0,
         }
@@ -144,8 +147,16 @@ impl Lowering {
         self.outside.clear();
         self.far.clear();
         self.cold.clear();
+        self.sites.clear();
         self.returns.clear();
         self.cold_start = 0;
+    }
+
+    /// Lets a jump go to a cold site of its own.
+    #[inline(always)]
+    pub(crate) fn link_cold(&mut self, hole: Rel32, site: Site) {
+        self.cold.push(hole);
+        self.sites.push(site);
     }
 
     /// The lowering of one instruction within `targets`.

@@ -7,6 +7,7 @@
 //! A short program pays more for a mapping than for its translation, so those of small tables go
 //! back to the pool, all zero again, and serve the next program.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError};
 
@@ -82,17 +83,20 @@ impl Table {
         }
     }
 
-    /// Clears the entries that were set, of the blocks at `starts`, and keeps the mapping for
-    /// another program if it is small. Nothing that uses the table runs any more.
-    pub(crate) fn give_back(&mut self, starts: impl Iterator<Item = u32>) {
+    /// Clears the entries that were set, all of them within `extents` of the code, and keeps the
+    /// mapping for another program if it is small. Nothing that uses the table runs any more.
+    pub(crate) fn give_back(&mut self, extents: impl Iterator<Item = Range<u32>>) {
         let small = |mapping: &mut LowMapping| mapping.len() <= LARGEST_KEPT;
         if !self.mapping.as_mut().is_some_and(small) {
             return;
         }
-        for pc in starts {
-            if let Some(entry) = self.entry(pc) {
-                entry.store(0, Ordering::Relaxed);
-            }
+        for Range { start, end } in extents {
+            let places = start as usize / 2..end.min(self.limit) as usize / 2;
+            let words = self.mapping.as_ref().map_or(&[][..], LowMapping::words);
+            let words = words.get(places).unwrap_or(&[]);
+            words
+                .iter()
+                .for_each(|entry| entry.store(0, Ordering::Relaxed));
         }
         let tables = &self.pool.tables;
         let mut idle = tables.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +118,7 @@ mod tests {
         first.set(0, 7);
         first.set(998, 8);
         let address = first.address();
-        first.give_back([0, 998].into_iter());
+        first.give_back([0..500, 500..2000].into_iter());
         drop(first);
         let second = Table::new(cache.pool(), 20_000).unwrap();
         assert_eq!(second.address(), address);
