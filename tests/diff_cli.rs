@@ -31,3 +31,26 @@ fn random_programs_are_counted_and_agree() {
     }
     assert!(!findings.exists(), "nothing was found, nothing is written");
 }
+
+#[test]
+fn options_that_would_be_ignored_are_refused() {
+    let guest = support::path("guests/prebuilt/fib.elf");
+    let guest = guest.to_str().expect("UTF-8");
+    let cases: [&[&str]; 9] = [
+        &["--random", "0"],
+        &["--random", "3", "--seed", "18446744073709551615"],
+        &["--random", "3", "--bundle", "0"],
+        &["--random", "3", "--bundle", "4097"],
+        &[guest, "--seed", "2"],
+        &[guest, "--hostile"],
+        &[guest, "--every-block"],
+        &[guest, "--trace", "f.trace", "--arg", "6"],
+        &[guest, "--trace", "f.trace", "--gas", "6"],
+    ];
+    for case in cases {
+        let output = rivet(&[&["diff"], case].concat());
+        assert_eq!(output.status.code(), Some(2), "{case:?}");
+        let named = case.iter().any(|word| stderr(&output).contains(word));
+        assert!(named, "{case:?}: {}", stderr(&output));
+    }
+}

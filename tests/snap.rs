@@ -338,11 +338,15 @@ fn differences_are_shown_kept_and_put_together_again() {
 fn misuse_is_refused_with_the_remedy() {
     let folder = Folder::new();
     let hello = guest("hello");
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 8] = [
         (&["run", "--until", "gas", &hello], "gas=N, block=PC, call"),
         (
             &["run", "--until", "block=nowhere", &hello],
             "neither a symbol",
+        ),
+        (
+            &["run", "--until", "block=1", &hello],
+            "no block starts at 0x1",
         ),
         (
             &["run", "--save", "-", "--json", &hello],

@@ -157,8 +157,14 @@ fn a_recording_agrees_with_its_program_and_a_changed_one_does_not() {
     let same = rivet(&["diff", &fib(), "--trace", &trace, "--a", "auto", "--json"]);
     assert_eq!(same.status.code(), Some(0), "{}", stderr(&same));
     assert_eq!(json(&same)["differs"], false);
+    assert_eq!(json(&same)["whole"], true);
 
     let recording = std::fs::read(&trace).expect("it was written");
+    std::fs::write(&bad, &recording[..recording.len() / 2]).expect("a file");
+    let part = rivet(&["diff", &fib(), "--trace", &bad, "--json"]);
+    assert_eq!(part.status.code(), Some(0), "{}", stderr(&part));
+    assert_eq!(json(&part)["whole"], false);
+    assert!(stderr(&part).contains("breaks off"), "{}", stderr(&part));
     let mut recording = rivet_engine::trace::Recording::decode(&recording).expect("it is one");
     let at = recording.records.len() / 2;
     let mut state = recording.header.start;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// A malformed vector file.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{file}:{line}: field `{field}`: {problem}")]
+#[error("{file}:{line}: field `{}`: {problem}", field.escape_debug())]
 pub struct ParseError {
     /// The file.
     pub file: String,
@@ -75,6 +75,12 @@ pub enum Problem {
     /// More bytes than a file may have.
     #[error("the file lists more than 64 MiB of code and memory")]
     TooLong,
+    /// Two mappings of a vector have pages in common.
+    #[error("the mapping overlaps the one at {start:#x}")]
+    Overlap {
+        /// First address of the earlier one.
+        start: u64,
+    },
     /// Two vectors with one name.
     #[error("a vector of the name `{0}` precedes in this file")]
     SameName(String),

@@ -1,13 +1,16 @@
 //! One function per field of a vector file: its words to a value.
 
 use super::error::Problem;
-use super::model::{Answer, BlockLine, Bytes, Expect, Map, RegSet, Vector};
+use super::model::{Answer, BlockLine, Bytes, Expect, Map, PageRun, RegSet, Vector};
 use super::{MAX_EXPANDED, token};
 use rivet_engine::{Call, Exit, Flow};
 use rivet_image::RegionKind;
 use rivet_isa::gas::{MAX_DEPTH, Multiplier};
-use rivet_isa::{Gas, Payment, Pc};
+use rivet_isa::{ADDRESS_SPACE, DATA_BASE, Gas, PAGE_SIZE, Payment, Pc};
 use std::str::SplitWhitespace;
+
+/// What a mapping must be (ISA §4).
+const MAPPING: &str = "a mapping is whole pages, one at least, in 0x10000000..0x100000000";
 
 /// The rest of a line.
 pub(super) struct Words<'a>(pub(super) SplitWhitespace<'a>);
@@ -82,7 +85,7 @@ fn count(listed: &mut usize, more: usize) -> Result<(), Problem> {
     Ok(())
 }
 
-pub(super) fn map(mut words: Words<'_>) -> Result<Map, Problem> {
+pub(super) fn map(mut words: Words<'_>, maps: &mut Vec<Map>) -> Result<(), Problem> {
     let start = token::number(words.next("the first address")?)?;
     let size = token::number(words.next("the size")?)?;
     let kind = match words.next("ro, cow or ephemeral")? {
@@ -95,7 +98,38 @@ pub(super) fn map(mut words: Words<'_>) -> Result<Map, Problem> {
         }
     };
     words.end()?;
-    Ok(Map { start, size, kind })
+    let pages = start.is_multiple_of(PAGE_SIZE) && size.is_multiple_of(PAGE_SIZE) && size > 0;
+    let end = start.checked_add(size).filter(|end| *end <= ADDRESS_SPACE);
+    if !pages || start < DATA_BASE || end.is_none() {
+        let words = format!("{start:#x} {size:#x}");
+        return Err(token::range(&words, MAPPING));
+    }
+    let map = Map { start, size, kind };
+    apart(maps, &map)?;
+    maps.push(map);
+    Ok(())
+}
+
+/// Checks that a mapping has no page of earlier ones.
+fn apart(maps: &[Map], map: &Map) -> Result<(), Problem> {
+    let common =
+        |other: &&Map| map.start < other.start + other.size && other.start < map.start + map.size;
+    match maps.iter().find(common) {
+        Some(Map { start, .. }) => Err(Problem::Overlap { start: *start }),
+        None => Ok(()),
+    }
+}
+
+/// The pages of a `private` line; `none` stands alone.
+pub(super) fn private(mut words: Words<'_>, pages: &mut Vec<PageRun>) -> Result<(), Problem> {
+    match words.next("a page, or `none`,")? {
+        "none" => return words.end(),
+        first => pages.push(token::page_run(first)?),
+    }
+    for word in words.0 {
+        pages.push(token::page_run(word)?);
+    }
+    Ok(())
 }
 
 pub(super) fn multiplier(words: Words<'_>) -> Result<Multiplier, Problem> {
@@ -118,13 +152,19 @@ pub(super) fn multiplier(words: Words<'_>) -> Result<Multiplier, Problem> {
 }
 
 pub(super) fn start(words: Words<'_>, vector: &mut Vector) -> Result<(), Problem> {
+    let (mut pc, mut gas) = (None, None);
     for word in words.0 {
-        match pair(word)? {
-            ("pc", value) => vector.pc = Pc::new(token::number(value)?),
-            ("gas", value) => vector.gas = token::gas(value)?,
+        let before = match pair(word)? {
+            ("pc", value) => pc.replace(Pc::new(token::number(value)?)).is_some(),
+            ("gas", value) => gas.replace(token::gas(value)?).is_some(),
             _ => return Err(Problem::Surplus(word.to_owned())),
+        };
+        if before {
+            return Err(Problem::Twice);
         }
     }
+    vector.pc = pc.unwrap_or(vector.pc);
+    vector.gas = gas.unwrap_or(vector.gas);
     Ok(())
 }
 

@@ -212,7 +212,7 @@ impl Reader {
             "code" => {
                 fields::code(words, &mut vector.code, &mut self.listed)?;
             }
-            "map" => vector.maps.push(fields::map(words)?),
+            "map" => fields::map(words, &mut vector.maps)?,
             "multiplier" => {
                 if vector
                     .multiplier
@@ -282,9 +282,7 @@ impl Reader {
             }
             (Place::After, "private", Some(expect)) => {
                 let pages = expect.private.get_or_insert_default();
-                for word in words.0.filter(|word| *word != "none") {
-                    pages.push(token::page_run(word)?);
-                }
+                fields::private(words, pages)?;
             }
             _ => return Err(after_exit),
         }

@@ -42,7 +42,7 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
         return refuse("it is a directory, a program is a file");
     }
     if !meta.is_file() {
-        return refuse("it is a pipe or device; write the program to a file first");
+        return refuse("it is a pipe or device; write it to a file first");
     }
     if meta.len() > MAX_FILE {
         return refuse("it is larger than 1 GiB, which no program is");

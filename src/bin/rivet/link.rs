@@ -1,9 +1,8 @@
 //! `rivet link`: an ELF executable to an image.
 
 use crate::failure::Failure;
-use crate::{Outcome, input, number};
+use crate::{Outcome, input, number, whole};
 use rivet::loader::{LinkOptions, Linked, link as link_elf};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
@@ -99,39 +98,10 @@ pub(crate) fn write_image(linked: &Linked, path: &Path, with_map: bool) -> Resul
         .image
         .encode()
         .map_err(|error| Failure::message(format!("the image cannot be written: {error}")))?;
-    write_whole(path, &wire)?;
-    if with_map {
-        write_whole(&input::sidecar_path(path), &linked.sidecar().encode())?;
+    whole::write(path, |file| file.write_all(&wire))?;
+    if with_map && !whole::is_stream(path) {
+        let sidecar = linked.sidecar().encode();
+        whole::write(&input::sidecar_path(path), |file| file.write_all(&sidecar))?;
     }
-    Ok(())
-}
-
-/// Writes a file through a neighbour that is renamed when complete.
-fn write_whole(path: &Path, content: &[u8]) -> Result<(), Failure> {
-    let fail = |error| Failure::file("write", path, error);
-    if path.is_dir() {
-        let error = std::io::Error::from(std::io::ErrorKind::IsADirectory);
-        return Err(fail(error));
-    }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let mut file =
-        tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(fail)?;
-    file.write_all(content).map_err(fail)?;
-    readable_by_others(file.as_file()).map_err(fail)?;
-    file.persist(path).map_err(|error| fail(error.error))?;
-    Ok(())
-}
-
-/// Temporary files are private; an image is an ordinary file.
-#[cfg(unix)]
-fn readable_by_others(file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn readable_by_others(_: &std::fs::File) -> std::io::Result<()> {
     Ok(())
 }

@@ -26,6 +26,7 @@ mod snap;
 mod symbols;
 mod trace;
 mod vectors;
+mod whole;
 
 use clap::{Parser, Subcommand};
 use failure::Failure;

@@ -7,9 +7,10 @@ use crate::number;
 use crate::report::Report;
 use crate::snap::file;
 use crate::symbols::{self, Symbols};
+use crate::whole;
 use rivet::engine::snapshot::{Parcel, ParcelState, SnapshotError};
 use rivet::engine::{Bare, HostError, Machine, Ran, Unavailable, Until};
-use rivet::isa::Gas;
+use rivet::isa::{Gas, Pc};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -50,15 +51,15 @@ pub(crate) struct Pausing {
 }
 
 impl Pausing {
-    fn conditions(&self, gas: Gas, symbols: &Symbols) -> Result<Until, Failure> {
+    fn conditions(&self, machine: &Machine, symbols: &Symbols) -> Result<Until, Failure> {
         let mut until = Until::exit();
         for when in &self.until {
             until = match when {
                 When::Gas(used) => {
-                    let left = gas.checked_sub(*used).unwrap_or(Gas::ZERO);
+                    let left = machine.gas().checked_sub(*used).unwrap_or(Gas::ZERO);
                     until.gas_left(left)
                 }
-                When::Block(place) => until.block(symbols::place(symbols, "--until block", place)?),
+                When::Block(place) => until.block(block(machine, symbols, place)?),
                 When::Call => until.call(),
                 When::Time(time) => until.within(*time),
             };
@@ -69,6 +70,16 @@ impl Pausing {
     fn to_stdout(&self) -> bool {
         self.save.as_deref().is_some_and(file::is_dash)
     }
+}
+
+/// The block that `--until` names. A run never comes to an offset inside a block.
+fn block(machine: &Machine, symbols: &Symbols, place: &str) -> Result<Pc, Failure> {
+    let pc = symbols::place(symbols, "--until block", place)?;
+    if machine.program().starts().contains(pc) {
+        return Ok(pc);
+    }
+    let what = format!("--until block `{place}`: no block starts at {pc}");
+    Err(Failure::message(what).help("`rivet gas FILE` lists the blocks of the code"))
 }
 
 /// Where the report goes and what it holds.
@@ -102,7 +113,11 @@ impl Session<'_> {
             );
         }
         let start_gas = self.machine.gas();
-        let until = self.pausing.conditions(start_gas, self.symbols)?;
+        let until = self.pausing.conditions(&self.machine, self.symbols)?;
+        match &self.pausing.save {
+            Some(path) if !file::is_dash(path) => whole::check(path)?,
+            _ => {}
+        }
         let running = Instant::now();
         let result = self.execute(&until)?;
         let run_ns = running.elapsed().as_nanos();

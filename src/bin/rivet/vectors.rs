@@ -7,8 +7,14 @@ mod run;
 use crate::Outcome;
 use crate::failure::Failure;
 
+const EXAMPLES: &str = "\
+Examples:
+  rivet vectors run conformance-vectors
+  rivet vectors export guests/prebuilt/fib.elf --arg 10 -o fib.vec";
+
 /// Run conformance vectors, or write one
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,

@@ -31,9 +31,11 @@ pub(super) fn compare(args: &Args, file: &Path) -> Result<Outcome, Failure> {
         ..Plan::default()
     };
     let a = contender(args.a, Calls::Bare)?;
+    let mut extent = Extent::Whole;
     let b = match &args.trace {
         Some(path) => {
-            let recorded = recorded(path, &case)?;
+            let recorded;
+            (recorded, extent) = self::recorded(path, &case)?;
             case.runs = vec![recorded.run()];
             plan.blocks = recorded.steps();
             Side::Recorded(recorded)
@@ -54,7 +56,7 @@ pub(super) fn compare(args: &Args, file: &Path) -> Result<Outcome, Failure> {
         names: sides.map(Subject::name),
     };
     let Some(located) = found else {
-        report.agreed();
+        report.agreed(extent);
         return Ok(Outcome::Done);
     };
     if !args.json {
@@ -90,16 +92,27 @@ impl Side {
     }
 }
 
-fn recorded(path: &Path, case: &Case) -> Result<Recorded, Failure> {
+/// How much of the run was compared.
+#[derive(Clone, Copy)]
+enum Extent {
+    Whole,
+    /// The recording breaks off.
+    Part,
+}
+
+fn recorded(path: &Path, case: &Case) -> Result<(Recorded, Extent), Failure> {
     let shown = path.display();
     let bytes = input::bytes(path)?;
     let recording = Recording::decode(&bytes)
         .map_err(|error| Failure::message(format!("`{shown}`: {error}")))?;
+    let mut extent = Extent::Whole;
     if let Some(broken) = &recording.broken {
+        extent = Extent::Part;
         eprintln!("warning: `{shown}` is compared up to where it breaks off: {broken}");
     }
-    Recorded::new(recording, &case.code)
-        .map_err(|error| Failure::message(format!("`{shown}`: {error}")))
+    let recorded = Recorded::new(recording, &case.code)
+        .map_err(|error| Failure::message(format!("`{shown}`: {error}")))?;
+    Ok((recorded, extent))
 }
 
 /// The smallest case known to show the difference, and its file.
@@ -151,15 +164,24 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    fn agreed(&self) {
+    fn agreed(&self, extent: Extent) {
         let [a, b] = &self.names;
         if self.args.json {
             println!(
                 "{}",
-                serde_json::json!({ "differs": false, "a": a, "b": b })
+                serde_json::json!({
+                    "differs": false,
+                    "whole": matches!(extent, Extent::Whole),
+                    "a": a,
+                    "b": b,
+                })
             );
         } else {
-            println!("{a} and {b} agree on every block");
+            let part = match extent {
+                Extent::Whole => "",
+                Extent::Part => " before the recording breaks off",
+            };
+            println!("{a} and {b} agree on every block{part}");
         }
     }
 

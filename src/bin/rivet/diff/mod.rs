@@ -25,6 +25,9 @@ the sides differ are shown, and a small program that differs too is written to t
 --findings as a vector. Findings among random programs are written there when they are made, so an
 interrupted run keeps them. Exit status: 0 no difference, 1 a difference, 2 usage or load error.";
 
+/// More programs than this are too much code for one engine to hold at once.
+const MAX_BUNDLE: u64 = 4096;
+
 /// Compare two engines, on one program or on many random ones
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -35,22 +38,23 @@ pub(crate) struct Args {
     #[command(flatten)]
     program: ProgramArgs,
     /// The other side is this recording, which also says how the program starts
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["b", "random"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["b", "random", "gas", "entry", "args", "regs"])]
     trace: Option<PathBuf>,
     /// Compare this many runs of random programs
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     random: Option<u64>,
     /// Seed of the first random program
-    #[arg(long, value_name = "S", default_value_t = 1)]
+    #[arg(long, value_name = "S", default_value_t = 1, conflicts_with = "file")]
     seed: u64,
     /// Threads for random programs [default: one for each core]
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", conflicts_with = "file")]
     threads: Option<usize>,
     /// Damaged programs, odd maps and extreme registers instead of valid programs
-    #[arg(long)]
+    #[arg(long, conflicts_with = "file")]
     hostile: bool,
     /// Valid random programs that are loaded together
-    #[arg(long, value_name = "K", default_value_t = 64)]
+    #[arg(long, value_name = "K", default_value_t = 64, conflicts_with = "file",
+          value_parser = clap::value_parser!(u64).range(1..=MAX_BUNDLE))]
     bundle: u64,
     /// Folder for findings
     #[arg(long, value_name = "DIR", default_value = "rivet-findings")]
@@ -62,7 +66,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", default_value = "interp")]
     b: Backend,
     /// With --random: compare after every block, not at exits only
-    #[arg(long)]
+    #[arg(long, conflicts_with = "file")]
     every_block: bool,
     /// Print one JSON object on standard output at the end
     #[arg(long)]

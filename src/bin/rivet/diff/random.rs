@@ -23,6 +23,15 @@ const ON_TERMINAL: Duration = Duration::from_millis(500);
 const IN_A_LOG: Duration = Duration::from_secs(10);
 
 pub(super) fn compare(args: &Args, count: u64) -> Result<Outcome, Failure> {
+    let seed = args.seed;
+    // The last bundle is a whole one.
+    let end = seed
+        .checked_add(count)
+        .and_then(|end| end.checked_add(args.bundle));
+    if end.is_none() {
+        let what = format!("{count} runs from seed {seed} on need seeds above 2^64 - 1");
+        return Err(Failure::message(what).help("give a smaller --seed"));
+    }
     let volume = volume(args, count);
     let a = contender(args.a, Calls::Script)?;
     let b = contender(args.b, Calls::Script)?;
@@ -56,12 +65,13 @@ pub(super) fn compare(args: &Args, count: u64) -> Result<Outcome, Failure> {
 
 fn volume(args: &Args, runs: u64) -> Volume {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let bundle = args.bundle.clamp(1, 4096);
     Volume {
         kind: if args.hostile {
             Kind::Hostile
         } else {
-            Kind::Valid { bundle }
+            Kind::Valid {
+                bundle: args.bundle,
+            }
         },
         seed: args.seed,
         runs,

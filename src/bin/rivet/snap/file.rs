@@ -1,6 +1,7 @@
 //! Snapshot files and pipes: read whole or not at all, written whole or not at all.
 
 use crate::failure::Failure;
+use crate::whole;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rivet::engine::snapshot::{Parcel, ParcelError, ParcelHeader};
 use rivet::image::NoImages;
@@ -48,14 +49,14 @@ pub(crate) fn read(path: &Path) -> Result<Parcel, Failure> {
         let file = File::open(path).map_err(|error| Failure::file("read", path, error))?;
         Box::new(io::BufReader::with_capacity(PIECE, file))
     };
-    let bytes = whole(&mut from).map_err(|error| Failure::file("read", path, error))?;
+    let bytes = everything(&mut from).map_err(|error| Failure::file("read", path, error))?;
     let parcel = bytes.and_then(|(header, body)| header.open(&body, &NoImages));
     parcel.map_err(damaged)
 }
 
 /// The header and everything behind it. Memory grows with what arrives, not with what the header
 /// promises.
-fn whole(from: &mut dyn Read) -> io::Result<Result<(ParcelHeader, Vec<u8>), ParcelError>> {
+fn everything(from: &mut dyn Read) -> io::Result<Result<(ParcelHeader, Vec<u8>), ParcelError>> {
     let mut head = Vec::new();
     from.take(ParcelHeader::LEN as u64).read_to_end(&mut head)?;
     let Some(head) = head.first_chunk() else {
@@ -84,19 +85,7 @@ pub(crate) fn write(path: &Path, parcel: &Parcel) -> Result<(), Failure> {
     if is_dash(path) {
         return stream(&bytes);
     }
-    let fail = |error| Failure::file("write", path, error);
-    if path.is_dir() {
-        return Err(fail(io::ErrorKind::IsADirectory.into()));
-    }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = temporary().tempfile_in(folder).map_err(fail)?;
-    copy("writing", &bytes, &mut file).map_err(fail)?;
-    file.as_file().sync_all().map_err(fail)?;
-    file.persist(path).map_err(|error| fail(error.error))?;
-    Ok(())
+    whole::write(path, |file| copy("writing", &bytes, file))
 }
 
 /// Writes a parcel to standard output.
@@ -128,16 +117,4 @@ fn copy(doing: &'static str, bytes: &[u8], to: &mut dyn Write) -> io::Result<()>
     }
     bar.finish_and_clear();
     to.flush()
-}
-
-/// A file that goes away unless it is given a name; with the permissions any new file has.
-fn temporary() -> tempfile::Builder<'static, 'static> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".rivet-").suffix(".part");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder
 }

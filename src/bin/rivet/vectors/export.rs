@@ -58,10 +58,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn export(args: Args) -> Result<Outcome, Failure> {
-    if args.name.is_empty() || args.name.contains(char::is_whitespace) {
-        return Err(Failure::message(
-            "--name takes one word without white space",
-        ));
+    let name = &args.name;
+    if name.is_empty() || name.starts_with('#') || name.contains(char::is_whitespace) {
+        let what = "--name takes one word without white space that does not begin with #";
+        return Err(Failure::message(what));
     }
     let vector = recorded(&args)?;
     let version = env!("CARGO_PKG_VERSION");
