@@ -11,7 +11,12 @@ fn random_programs_are_counted_and_agree() {
     let folder = tempfile::tempdir().expect("a folder");
     let findings = folder.path().join("findings");
     let findings_arg = findings.to_str().expect("UTF-8");
-    for more in [&[][..], &["--every-block"], &["--hostile"]] {
+    for more in [
+        &[][..],
+        &["--every-block"],
+        &["--hostile"],
+        &["--neighbours"],
+    ] {
         let mut args = vec![
             "diff",
             "--random",

@@ -9,6 +9,8 @@
 mod compare;
 #[path = "../jit/tests/common/maps.rs"]
 mod maps;
+#[path = "differential/sites.rs"]
+mod sites;
 #[path = "differential/table.rs"]
 mod table;
 #[path = "differential/vectors.rs"]
@@ -61,6 +63,25 @@ fn random_programs_leave_the_same_trail() {
         exits.len() >= 5,
         "every kind of end is among them: {exits:?}"
     );
+}
+
+#[test]
+fn neighbours_that_are_run_as_one_leave_the_same_trail() {
+    let engines = Engines::new();
+    const TOGETHER: u64 = 50;
+    for first in seeds(40).map(|seed| seed * TOGETHER) {
+        let written = generate::neighbours(first, TOGETHER);
+        let loaded = engines.load(&written);
+        for (i, run) in written.runs.iter().enumerate() {
+            let name = format!("neighbours from seed {first}, run {i}");
+            let run = Run::with_gas(run, AMPLE);
+            if i % 16 == 0 {
+                loaded.agree_checked(&run, &name);
+            } else {
+                loaded.agree(&run, &name);
+            }
+        }
+    }
 }
 
 #[test]

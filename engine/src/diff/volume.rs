@@ -18,6 +18,11 @@ pub enum Kind {
         /// Programs of a bundle.
         bundle: u64,
     },
+    /// Valid programs that are mostly instructions an engine may fuse, this many loaded together.
+    Neighbours {
+        /// Programs of a bundle.
+        bundle: u64,
+    },
     /// Hostile ones of every kind in turn, each started several times.
     Hostile,
 }
@@ -27,6 +32,7 @@ impl Kind {
     pub fn case(self, seed: u64) -> Case {
         match self {
             Self::Valid { bundle } => generate::bundle(seed, bundle.max(1)),
+            Self::Neighbours { bundle } => generate::neighbours(seed, bundle.max(1)),
             Self::Hostile => {
                 let kinds = Damage::ALL;
                 generate::hostile(kinds[(seed % kinds.len() as u64) as usize], seed)
@@ -37,7 +43,7 @@ impl Kind {
     /// Runs of each case.
     pub fn runs(self) -> u64 {
         match self {
-            Self::Valid { bundle } => bundle.max(1),
+            Self::Valid { bundle } | Self::Neighbours { bundle } => bundle.max(1),
             Self::Hostile => generate::HOSTILE_RUNS as u64,
         }
     }
@@ -45,7 +51,7 @@ impl Kind {
     /// How far apart the seeds of two cases are.
     pub fn stride(self) -> u64 {
         match self {
-            Self::Valid { bundle } => bundle.max(1),
+            Self::Valid { bundle } | Self::Neighbours { bundle } => bundle.max(1),
             Self::Hostile => 1,
         }
     }

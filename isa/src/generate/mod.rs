@@ -8,10 +8,12 @@
 //! Everything follows from the seed and the instruction table, on every host. A valid program
 //! ends by construction: branches go forward, and what goes back counts a register down that
 //! nothing else writes. [`bundle`] puts many such programs into one code, each with an entry of
-//! its own, because loading costs more than running one.
+//! its own, because loading costs more than running one. [`neighbours`] does it with programs that
+//! are dense in instructions an engine may fuse.
 
 mod access;
 mod hostile;
+mod neighbours;
 mod program;
 mod straight;
 #[cfg(test)]
@@ -23,7 +25,7 @@ pub use hostile::{Damage, HOSTILE_RUNS, hostile};
 use crate::arbitrary::Random;
 use crate::{DATA_BASE, SLOTS};
 use alloc::vec::Vec;
-use program::Author;
+use program::{Author, Mix};
 
 /// Gas that valid programs do not use up.
 pub const AMPLE_GAS: u64 = 4_000_000;
@@ -115,7 +117,7 @@ pub fn usual_map() -> Vec<Mapping> {
 /// The valid program of a seed: some 200 instructions with loops, calls, indirect jumps, host
 /// calls, loads and stores.
 pub fn program(seed: u64) -> Case {
-    let mut author = Author::new(Vec::new(), Random::new(seed), FAR_ALONE);
+    let mut author = Author::new(Mix::Usual, Vec::new(), Random::new(seed), FAR_ALONE);
     let run = author.program();
     Case {
         code: author.finish(),
@@ -128,10 +130,20 @@ pub fn program(seed: u64) -> Case {
 /// Where a program lies decides what its `auipc` and link registers hold and which branches are
 /// short, so the run of a seed here is not the run of that seed alone.
 pub fn bundle(first: u64, count: u64) -> Case {
+    bundle_of(Mix::Usual, first, count)
+}
+
+/// As [`bundle`], of programs that are mostly neighbours whose operands match, which engines treat
+/// as one instruction.
+pub fn neighbours(first: u64, count: u64) -> Case {
+    bundle_of(Mix::Neighbours, first, count)
+}
+
+fn bundle_of(mix: Mix, first: u64, count: u64) -> Case {
     let mut code = Vec::with_capacity(count as usize * 1024);
     let mut runs = Vec::with_capacity(count as usize);
     for seed in first..first + count {
-        let mut author = Author::new(code, Random::new(seed), FAR_IN_BUNDLE);
+        let mut author = Author::new(mix, code, Random::new(seed), FAR_IN_BUNDLE);
         runs.push(author.program());
         code = author.finish();
     }

@@ -32,8 +32,18 @@ const STACK_PAGE: u64 = STACK & !0xFFF;
 /// Bytes of a function's frame; the link is in the last eight, the rest is free for any use.
 const FRAME: i32 = 144;
 
+/// What straight code is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mix {
+    /// Anything.
+    Usual,
+    /// Mostly neighbours whose operands match.
+    Neighbours,
+}
+
 /// A program being written.
 pub(super) struct Author {
+    pub(super) mix: Mix,
     pub(super) random: Random,
     pub(super) writer: Writer,
     /// Registers that ordinary instructions leave alone: link, stack, two counters.
@@ -48,7 +58,7 @@ pub(super) struct Author {
 
 impl Author {
     /// Writes behind `code`; padding once in `far` programs.
-    pub(super) fn new(code: Vec<u8>, mut random: Random, far: u64) -> Self {
+    pub(super) fn new(mix: Mix, code: Vec<u8>, mut random: Random, far: u64) -> Self {
         // Not among a0 to a5, which host calls change.
         let counters = [random.pick(&[3, 5, 8, 9]), random.pick(&[4, 6, 7])];
         let counters = counters.map(Reg::from_bits);
@@ -59,6 +69,7 @@ impl Author {
             Spread::Near(random.pick(&NEAR))
         };
         Self {
+            mix,
             random,
             writer: Writer::new(code),
             kept: [Reg::RA, Reg::SP, counters[0], counters[1]],
@@ -147,6 +158,10 @@ impl Author {
     }
 
     fn branch(&mut self, label: Label) {
+        if self.mix == Mix::Neighbours && !self.random.once_in(4) {
+            let (op, [a, b]) = self.result_to_branch_on();
+            return self.to(op, [Reg::ZERO, a, b], label);
+        }
         let op = self.random.pick(&BRANCHES);
         let (mut a, mut b) = (self.source(), self.source());
         match self.random.below(4) {

@@ -1,6 +1,6 @@
 //! Straight code: one instruction at a time, and neighbours that an engine may treat as one.
 
-use super::program::Author;
+use super::program::{Author, Mix};
 use crate::{Flow, Inst, Op, Reg, decode_halfword};
 
 /// Pairs whose neighbourhood an engine may use.
@@ -41,14 +41,18 @@ impl Author {
     pub(super) fn target(&mut self) -> Reg {
         loop {
             let reg = self.source();
-            if !self.kept.contains(&reg) {
+            if self.may_write(reg) {
                 return reg;
             }
         }
     }
 
+    pub(super) fn may_write(&self, reg: Reg) -> bool {
+        !self.kept.contains(&reg)
+    }
+
     /// Any operation that only computes.
-    fn computation(&mut self) -> Op {
+    pub(super) fn computation(&mut self) -> Op {
         loop {
             let op = self.random.pick(Op::ALL);
             if op.flow() == Flow::Next && !op.is_load() && !op.is_store() {
@@ -114,6 +118,10 @@ impl Author {
     /// A few instructions without a jump among them.
     pub(super) fn straight(&mut self) {
         for _ in 0..self.random.below(9) {
+            if self.mix == Mix::Neighbours && !self.random.once_in(4) {
+                self.neighbours();
+                continue;
+            }
             match self.random.below(40) {
                 0..13 => self.compute(),
                 13..17 => self.compute_short(),

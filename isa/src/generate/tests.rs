@@ -1,7 +1,7 @@
 //! What the generators promise.
 
-use super::{Case, Damage, bundle, hostile, program};
-use crate::{ADDRESS_SPACE, DATA_BASE, Op, PAGE_SIZE, compressed_forms, decode};
+use super::{Case, Damage, bundle, hostile, neighbours, program};
+use crate::{ADDRESS_SPACE, DATA_BASE, Inst, Op, PAGE_SIZE, compressed_forms, decode};
 use alloc::vec::Vec;
 
 /// The operations of a code, and the names of its compressed forms.
@@ -30,6 +30,7 @@ fn a_seed_gives_the_same_case_each_time() {
     for seed in 0..20 {
         assert_eq!(program(seed), program(seed));
         assert_eq!(bundle(seed, 3), bundle(seed, 3));
+        assert_eq!(neighbours(seed, 3), neighbours(seed, 3));
         for damage in Damage::ALL {
             assert_eq!(hostile(damage, seed), hostile(damage, seed));
         }
@@ -56,6 +57,85 @@ fn a_valid_program_has_some_two_hundred_instructions() {
     let case = bundle(1, 2000);
     let count = used(&case.code).0.len() / case.runs.len();
     assert!((150..260).contains(&count), "{count} on average");
+}
+
+/// The instructions of a code in order, gaps and all.
+fn walk(code: &[u8]) -> Vec<Inst> {
+    let mut at = 0;
+    core::iter::from_fn(|| {
+        let decoded = decode(code, at)?;
+        at += decoded.len.bytes() as usize;
+        Some(decoded.inst)
+    })
+    .collect()
+}
+
+/// Groups of neighbours in which a later part reads what an earlier one wrote, by kind.
+fn groups(code: &[u8]) -> [(&'static str, usize); 8] {
+    let factors = |i: Inst| (i.rs1(), i.rs2());
+    let is_half = |i: Inst| matches!(i.op(), Op::Mul | Op::Mulhu);
+    let product = |a: Inst, b: Inst| {
+        let [x, y] = [a.rs1(), a.rs2()];
+        is_half(a)
+            && is_half(b)
+            && a.op() != b.op()
+            && factors(a) == factors(b)
+            && a.rd() != x
+            && a.rd() != y
+    };
+    let sum = |a: Inst, b: Inst| {
+        let with = [a.rs1(), a.rs2()].contains(&b.rs2()) && b.rs2() != a.rd();
+        matches!(a.op(), Op::Add | Op::Addi) && b.op() == Op::Sltu && b.rs1() == a.rd() && with
+    };
+    let less = |a: Inst, b: Inst| {
+        a.op() == Op::Sltu && b.op() == Op::Sub && factors(a) == factors(b) && a.rd() != b.rd()
+    };
+    let uses = |i: Inst, op: Op, carry: Inst| {
+        i.op() == op && i.rd() == carry.rd() && (i.rs2() == carry.rd()) != (i.rs1() == carry.rd())
+    };
+    let word = |i: Inst| {
+        matches!(
+            i.op(),
+            Op::Addw | Op::Addiw | Op::Subw | Op::Mulw | Op::Rolw
+        )
+    };
+    let zero = |i: Inst| i.rs2().is_zero() && i.flow() == crate::Flow::Branch;
+    type Is<'a> = &'a dyn Fn(Inst, Inst, Inst) -> bool;
+    let kinds: [(&'static str, Is<'_>); 8] = [
+        ("product", &|a, b, _| product(a, b)),
+        ("product with a gap", &|a, _, c| product(a, c)),
+        ("carry", &|a, b, _| sum(a, b)),
+        ("carry taken in", &|a, b, c| {
+            sum(a, b) && uses(c, Op::Add, b)
+        }),
+        ("borrow", &|a, b, _| less(a, b)),
+        ("borrow taken in", &|a, b, c| {
+            less(a, b) && uses(c, Op::Sub, a)
+        }),
+        ("branch on a result", &|a, b, _| {
+            zero(b) && b.rs1() == a.rd() && !a.rd().is_zero()
+        }),
+        ("low half overwritten", &|a, b, _| {
+            word(a) && word(b) && a.rd() == b.rd()
+        }),
+    ];
+    let all = walk(code);
+    kinds.map(|(name, is)| {
+        (
+            name,
+            all.windows(3).filter(|w| is(w[0], w[1], w[2])).count(),
+        )
+    })
+}
+
+#[test]
+fn neighbours_match_many_times_more_often_than_in_usual_programs() {
+    let (usual, dense) = (bundle(1, 500), neighbours(1, 500));
+    for ((name, few), (_, many)) in groups(&usual.code).into_iter().zip(groups(&dense.code)) {
+        std::println!("{name}: {few} and {many} in 500 programs");
+        assert!(many >= 100, "{name}: {many} in 500 programs");
+        assert!(many > few, "{name}: {many} is not more than {few}");
+    }
 }
 
 fn obeys_the_map_rules(case: &Case) {

@@ -55,7 +55,7 @@ pub(crate) struct Pool {
     translators: Mutex<Vec<Translator>>,
     /// Mappings of dispatch tables that are not in use now, all zero.
     pub(super) tables: Mutex<Vec<LowMapping>>,
-    process: u32,
+    pub(super) process: u32,
 }
 
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl CodeCache {
 }
 
 impl Pool {
-    fn new(limit: u64) -> Arc<Self> {
+    pub(super) fn new(limit: u64) -> Arc<Self> {
         let (segments, translators) = (Mutex::default(), Mutex::default());
         Arc::new(Self {
             limit,

@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::code::Pool;
 use super::sys::{LowMapping, MemoryError};
+use crate::process;
 
 /// Smallest mapping of a table, and largest that is kept for another program.
 const LEAST: usize = 64 << 10;
@@ -85,9 +86,12 @@ impl Table {
 
     /// Clears the entries that were set, all of them within `extents` of the code, and keeps the
     /// mapping for another program if it is small. Nothing that uses the table runs any more.
+    ///
+    /// In a forked child the pool serves nobody, and a thread that does not exist there may have
+    /// held its lock.
     pub(crate) fn give_back(&mut self, extents: impl Iterator<Item = Range<u32>>) {
         let small = |mapping: &mut LowMapping| mapping.len() <= LARGEST_KEPT;
-        if !self.mapping.as_mut().is_some_and(small) {
+        if self.pool.process != process::id() || !self.mapping.as_mut().is_some_and(small) {
             return;
         }
         for Range { start, end } in extents {
@@ -110,6 +114,8 @@ impl Table {
 mod tests {
     use super::*;
     use crate::memory::{CodeCache, CodeCacheConfig};
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
 
     #[test]
     fn a_table_given_back_serves_the_next_program_all_zero() {
@@ -127,5 +133,21 @@ mod tests {
         assert_eq!((second.get(0), second.get(998)), (None, None));
         // In use, it serves nobody else.
         assert_ne!(Table::new(cache.pool(), 1000).unwrap().address(), address);
+    }
+
+    #[test]
+    fn a_table_dropped_in_a_forked_child_does_not_wait_for_the_lock_of_a_thread_left_behind() {
+        let mut pool = Pool::new(1 << 20);
+        Arc::get_mut(&mut pool).unwrap().process = process::id().wrapping_add(1);
+        let mut table = Table::new(&pool, 1000).unwrap();
+        let held = pool.tables.lock().unwrap();
+        let (done, waiting) = channel();
+        std::thread::spawn(move || {
+            table.give_back(std::iter::once(0..2));
+            drop(table);
+            let _ = done.send(());
+        });
+        assert_eq!(waiting.recv_timeout(Duration::from_secs(20)), Ok(()));
+        assert!(held.is_empty());
     }
 }

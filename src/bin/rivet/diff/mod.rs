@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Damaged programs, odd maps and extreme registers instead of valid programs
     #[arg(long, conflicts_with = "file")]
     hostile: bool,
+    /// Valid programs made mostly of instructions an engine may fuse
+    #[arg(long, conflicts_with = "hostile")]
+    neighbours: bool,
     /// Valid random programs that are loaded together
     #[arg(long, value_name = "K", default_value_t = 64, conflicts_with = "file",
           value_parser = clap::value_parser!(u64).range(1..=MAX_BUNDLE))]

@@ -65,13 +65,12 @@ pub(super) fn compare(args: &Args, count: u64) -> Result<Outcome, Failure> {
 
 fn volume(args: &Args, runs: u64) -> Volume {
     let cores = thread::available_parallelism().map_or(1, usize::from);
+    let bundle = args.bundle;
     Volume {
-        kind: if args.hostile {
-            Kind::Hostile
-        } else {
-            Kind::Valid {
-                bundle: args.bundle,
-            }
+        kind: match (args.hostile, args.neighbours) {
+            (true, _) => Kind::Hostile,
+            (false, true) => Kind::Neighbours { bundle },
+            (false, false) => Kind::Valid { bundle },
         },
         seed: args.seed,
         runs,
@@ -119,9 +118,10 @@ fn keep(
     let difference = &finding.difference;
     eprintln!("difference: seed {seed} run {run}: {difference}");
     std::fs::create_dir_all(folder).map_err(|e| Failure::file("create", folder, e))?;
-    let again = match args.hostile {
-        true => "--hostile".to_owned(),
-        false => format!("--bundle {}", args.bundle),
+    let again = match (args.hostile, args.neighbours) {
+        (true, _) => "--hostile".to_owned(),
+        (false, true) => format!("--neighbours --bundle {}", args.bundle),
+        (false, false) => format!("--bundle {}", args.bundle),
     };
     let text = format!(
         "seed {seed} run {run}\n{difference}\n\nrivet diff --random 1 --seed {seed} {again} \
