@@ -53,7 +53,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "file")]
     hostile: bool,
     /// Valid programs made mostly of instructions an engine may fuse
-    #[arg(long, conflicts_with = "hostile")]
+    #[arg(long, conflicts_with_all = ["hostile", "file"])]
     neighbours: bool,
     /// Valid random programs that are loaded together
     #[arg(long, value_name = "K", default_value_t = 64, conflicts_with = "file",
