@@ -109,23 +109,38 @@ fn budgets(total: u64) -> impl Iterator<Item = u64> {
         .chain(ends.chain(reserves).flat_map(around))
 }
 
-/// Compares every budget of `count` programs that use at most `most` gas.
+/// Compares every budget of `count` programs that use at most `most` gas, on all cores.
 fn every_budget(count: usize, most: u64, first: u64) {
     let engines = engines();
-    let mut compared = 0u64;
-    let fitting = (first..).filter_map(|seed| {
-        let subject = Subject::new(&engines, seed);
-        let total = subject.total().filter(|total| *total <= most)?;
-        Some((seed, subject, total))
-    });
-    for (seed, subject, total) in fitting.take(count) {
-        for gas in budgets(total) {
-            subject.agree(gas, seed);
-            compared += 1;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = count.div_ceil(threads);
+    let part = |thread: usize| -> usize {
+        let seeds = (first + thread as u64..).step_by(threads);
+        let fitting = seeds.filter_map(|seed| {
+            let subject = Subject::new(&engines, seed);
+            let total = subject.total().filter(|total| *total <= most)?;
+            Some((seed, subject, total))
+        });
+        let mut compared = 0;
+        for (seed, subject, total) in fitting.take(share) {
+            for gas in budgets(total) {
+                subject.agree(gas, seed);
+                compared += 1;
+            }
         }
-    }
-    println!("{compared} budgets of {count} programs");
-    assert!(compared > 100 * count as u64, "only {compared} budgets");
+        compared
+    };
+    let part = &part;
+    let compared: usize = std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..threads)
+            .map(|thread| scope.spawn(move || part(thread)))
+            .collect();
+        let ends = parts.into_iter().map(|part| part.join());
+        ends.map(|end| end.expect("the engines agree")).sum()
+    });
+    let programs = share * threads;
+    println!("{compared} budgets of {programs} programs");
+    assert!(compared > 100 * programs, "only {compared} budgets");
 }
 
 #[test]

@@ -6,11 +6,15 @@
 mod absent;
 #[cfg(has_jit)]
 mod present;
+#[cfg(has_jit)]
+mod running;
 
 #[cfg(not(has_jit))]
 pub(crate) use absent::{Native, NativeProgram, run, step};
 #[cfg(has_jit)]
-pub(crate) use present::{Native, NativeProgram, run, step};
+pub(crate) use present::{Native, NativeProgram};
+#[cfg(has_jit)]
+pub(crate) use running::{run, step};
 
 use rivet_isa::Pc;
 use rivet_paging::Tracker;

@@ -22,12 +22,11 @@ use crate::Outcome;
 use crate::failure::Failure;
 use crate::input::{self, RawArgs};
 use crate::number;
+use crate::whole;
 use lines::Sections;
 use native::Native;
 use page::Page;
 use rivet::engine::{Backend, Config, Engine};
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -99,18 +98,11 @@ pub(crate) fn explore(args: &Args) -> Result<Outcome, Failure> {
         lines: sections.as_ref().and_then(Sections::lines),
         no_native: engine.fallback().map(|reason| reason.to_string()),
     };
-    write(&args.output, &page)?;
+    whole::write(&args.output, |out| page.write(out))?;
     Ok(Outcome::Done)
 }
 
 fn title(file: &Path) -> String {
     let name = file.file_name().unwrap_or(file.as_os_str());
     name.to_string_lossy().into_owned()
-}
-
-fn write(path: &Path, page: &Page<'_>) -> Result<(), Failure> {
-    let fail = |error| Failure::file("write", path, error);
-    let mut out = BufWriter::new(File::create(path).map_err(fail)?);
-    page.write(&mut out).map_err(fail)?;
-    out.flush().map_err(fail)
 }

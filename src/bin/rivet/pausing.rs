@@ -83,10 +83,14 @@ fn block(machine: &Machine, symbols: &Symbols, place: &str) -> Result<Pc, Failur
 }
 
 /// Where the report goes and what it holds.
-#[derive(Clone, Copy)]
+#[derive(clap::Args, Clone, Copy)]
 pub(crate) struct Reporting {
-    pub(crate) json: bool,
-    pub(crate) stats: bool,
+    /// Print one JSON object on standard output after the run
+    #[arg(long)]
+    json: bool,
+    /// Print how the run was carried out
+    #[arg(long)]
+    stats: bool,
 }
 
 /// A machine about to run, and what is known of it.

@@ -1,19 +1,16 @@
 //! `rivet run`: a program from start to end under the bare personality.
 
 use crate::failure::Failure;
-use crate::input::{self, Loaded, RawArgs};
-use crate::number::{self, DumpArg, MapArg};
+use crate::number::{self, DumpArg};
 use crate::pausing::{Pausing, Reporting, Session, When};
-use crate::{Outcome, perf_map, symbols};
-use rivet::engine::{Backend, CheckEvery, Config, Engine, Machine, Start};
-use rivet::isa::{Gas, GuestAddr, PAGE_SIZE, Reg, Slot};
+use crate::program::ProgramArgs;
+use crate::{Outcome, perf_map};
+use rivet::engine::{Backend, CheckEvery, Config, Engine, Machine};
+use rivet::isa::{GuestAddr, PAGE_SIZE};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
-
-/// 2^62: no program of ordinary length runs out of it.
-const DEFAULT_GAS: &str = "0x4000000000000000";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,33 +35,13 @@ pub(crate) struct Args {
     /// With --engine checked: compare after every block, not at exits and calls only
     #[arg(long)]
     every_block: bool,
-    /// Gas to start with, below 2^63
-    #[arg(long, value_name = "N", default_value = DEFAULT_GAS, value_parser = number::gas)]
-    gas: Gas,
-    /// Where to start: a symbol or a code offset [default: _start, with --raw 0]
-    #[arg(long, value_name = "ENTRY")]
-    entry: Option<String>,
-    /// Argument for a0, a1, … a5, in order
-    #[arg(long = "arg", value_name = "X", value_parser = number::number, conflicts_with = "raw")]
-    args: Vec<u64>,
-    /// Print one JSON object on standard output after the run
-    #[arg(long)]
-    json: bool,
-    /// Print how the run was carried out
-    #[arg(long)]
-    stats: bool,
+    #[command(flatten)]
+    program: ProgramArgs,
+    #[command(flatten)]
+    reporting: Reporting,
     /// Write /tmp/perf-PID.map after the run, in which `perf report` finds names for native code
     #[arg(long)]
     perf_map: bool,
-    /// Take FILE as bare code bytes: every slot 0, nothing mapped
-    #[arg(long)]
-    raw: bool,
-    /// With --raw: set a slot, the last value wins
-    #[arg(long = "reg", value_name = "SLOT=VALUE", value_parser = number::slot_value, requires = "raw")]
-    regs: Vec<(Slot, u64)>,
-    /// With --raw: map a region, from a file or zeros
-    #[arg(long = "map", value_name = "START:SIZE[:ro][=FILE]", value_parser = number::map, requires = "raw")]
-    maps: Vec<MapArg>,
     /// Write guest memory to a file after the run, unmapped bytes as zero
     #[arg(long = "dump", value_name = "START:LEN=FILE", value_parser = number::dump)]
     dumps: Vec<DumpArg>,
@@ -87,11 +64,6 @@ pub(crate) fn save(mut args: Args, state: PathBuf) -> Result<Outcome, Failure> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
-    if args.args.len() > 6 {
-        return Err(Failure::message(
-            "--arg may be given six times at most, for a0 to a5",
-        ));
-    }
     if args.every_block && args.engine != Backend::Checked {
         return Err(Failure::message("--every-block needs --engine checked"));
     }
@@ -103,19 +75,15 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         },
         ..Config::default()
     })?;
-    let source = input::read(&args.file, args.raw.then(|| RawArgs { maps: &args.maps }))?;
+    let source = args.program.read(&args.file)?;
     let compiling = Instant::now();
     let loaded = source.load(&engine)?;
-    let start = start(args, &loaded)?;
-    let machine = loaded.program.machine(start)?;
+    let machine = loaded.program.machine(args.program.start(&loaded)?)?;
     let session = Session {
         machine,
         symbols: &loaded.symbols,
         pausing: &args.pausing,
-        reporting: Reporting {
-            json: args.json,
-            stats: args.stats,
-        },
+        reporting: args.reporting,
         compile_ns: compiling.elapsed().as_nanos(),
         fallback: engine.fallback(),
     };
@@ -126,29 +94,6 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         let mut dumps = args.dumps.iter();
         dumps.try_for_each(|request| dump(machine, request))
     })
-}
-
-fn start(args: &Args, loaded: &Loaded) -> Result<Start, Failure> {
-    if args.raw {
-        let entry = args.entry.as_deref().unwrap_or("0");
-        let pc = number::number(entry)
-            .map_err(|what| Failure::message(format!("--entry `{entry}`: {what}")))?;
-        let start = Start::at(pc).with_gas(args.gas);
-        return Ok(args
-            .regs
-            .iter()
-            .fold(start, |start, (slot, value)| start.with_slot(*slot, *value)));
-    }
-    let mut start = loaded.default_start()?.with_gas(args.gas);
-    if let Some(entry) = &args.entry {
-        start = start.entering_at(symbols::resolve(&loaded.symbols, entry)?);
-    }
-    let registers = [Reg::A0, Reg::A1, Reg::A2, Reg::A3, Reg::A4, Reg::A5];
-    for (reg, value) in registers.into_iter().zip(&args.args) {
-        let slot = reg.slot().expect("a0 to a5 have slots");
-        start = start.with_slot(slot, *value);
-    }
-    Ok(start)
 }
 
 fn dump(machine: &Machine, request: &DumpArg) -> Result<(), Failure> {

@@ -10,7 +10,7 @@
 
 use crate::failure::Failure;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// What a path names.
@@ -57,13 +57,16 @@ pub(crate) fn check(path: &Path) -> Result<(), Failure> {
 fn put(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     match Target::of(path)? {
         Target::Stream => {
-            let mut stream = File::options().write(true).open(path)?;
-            fill(&mut stream)?;
-            stream.flush()
+            let mut out = BufWriter::new(File::options().write(true).open(path)?);
+            fill(&mut out)?;
+            out.flush()
         }
         Target::File(path) => {
             let file = temporary(&path)?;
-            fill(&mut file.as_file())?;
+            let mut out = BufWriter::new(file.as_file());
+            fill(&mut out)?;
+            out.flush()?;
+            drop(out);
             file.as_file().sync_all()?;
             file.persist(path).map_err(|error| error.error)?;
             Ok(())

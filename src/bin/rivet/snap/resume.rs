@@ -40,12 +40,8 @@ pub(crate) struct Args {
     /// The state that a delta is against; for a chain, each in order, the oldest first
     #[arg(long, value_name = "FILE")]
     base: Vec<PathBuf>,
-    /// Print one JSON object on standard output after the run
-    #[arg(long)]
-    json: bool,
-    /// Print how the run was carried out
-    #[arg(long)]
-    stats: bool,
+    #[command(flatten)]
+    reporting: Reporting,
     #[command(flatten)]
     pausing: Pausing,
 }
@@ -84,10 +80,7 @@ pub(super) fn resume(args: &Args) -> Result<Outcome, Failure> {
         machine,
         symbols: &loaded.symbols,
         pausing: &args.pausing,
-        reporting: Reporting {
-            json: args.json,
-            stats: args.stats,
-        },
+        reporting: args.reporting,
         compile_ns: compiling.elapsed().as_nanos(),
         fallback: engine.fallback(),
     };

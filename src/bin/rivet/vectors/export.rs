@@ -2,11 +2,11 @@
 
 use crate::Outcome;
 use crate::failure::Failure;
-use crate::input::{self, RawArgs};
-use crate::number::{self, MapArg};
-use crate::symbols;
-use rivet::engine::{Backend, Config, Engine, Start, State};
-use rivet::isa::{Gas, Reg, Slot};
+use crate::number;
+use crate::program::{self, StartArgs};
+use crate::whole;
+use rivet::engine::{Backend, Config, Engine};
+use rivet::isa::Gas;
 use rivet::vectors::{Engines, Origin, Vector, VectorFile, record, write};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -40,21 +40,8 @@ pub(super) struct Args {
     /// Gas to start with, below 2^63
     #[arg(long, value_name = "N", default_value = DEFAULT_GAS, value_parser = number::gas)]
     gas: Gas,
-    /// Where to start: a symbol or a code offset [default: _start, with --raw 0]
-    #[arg(long, value_name = "ENTRY")]
-    entry: Option<String>,
-    /// Argument for a0, a1, … a5, in order
-    #[arg(long = "arg", value_name = "X", value_parser = number::number, conflicts_with = "raw")]
-    args: Vec<u64>,
-    /// Take FILE as bare code bytes: every slot 0, nothing mapped
-    #[arg(long)]
-    raw: bool,
-    /// With --raw: set a slot, the last value wins
-    #[arg(long = "reg", value_name = "SLOT=VALUE", value_parser = number::slot_value, requires = "raw")]
-    regs: Vec<(Slot, u64)>,
-    /// With --raw: map a region, from a file or zeros
-    #[arg(long = "map", value_name = "START:SIZE[:ro][=FILE]", value_parser = number::map, requires = "raw")]
-    maps: Vec<MapArg>,
+    #[command(flatten)]
+    start: StartArgs,
 }
 
 pub(super) fn export(args: Args) -> Result<Outcome, Failure> {
@@ -71,44 +58,19 @@ pub(super) fn export(args: Args) -> Result<Outcome, Failure> {
     };
     let text = write(&file);
     match &args.output {
-        Some(path) => std::fs::write(path, text).map_err(|e| Failure::file("write", path, e))?,
+        Some(path) => whole::write(path, |out| out.write_all(text.as_bytes()))?,
         None => write!(io::stdout(), "{text}").map_err(Failure::output)?,
     }
     Ok(Outcome::Done)
 }
 
 fn recorded(args: &Args) -> Result<Vector, Failure> {
-    let source = input::read(&args.file, args.raw.then_some(RawArgs { maps: &args.maps }))?;
-    let loaded = source.load(&Engine::new(Config {
+    let loaded = args.start.read(&args.file)?.load(&Engine::new(Config {
         backend: Backend::Interp,
         ..Config::default()
     })?)?;
-    let mut start = match args.raw {
-        true => Start::at(0),
-        false => loaded.default_start()?,
-    };
-    if let Some(entry) = &args.entry {
-        start = start.entering_at(symbols::resolve(&loaded.symbols, entry)?);
-    }
-    let registers = [Reg::A0, Reg::A1, Reg::A2, Reg::A3, Reg::A4, Reg::A5];
-    if args.args.len() > registers.len() {
-        return Err(Failure::message(
-            "--arg may be given six times at most, for a0 to a5",
-        ));
-    }
-    let arguments = registers
-        .into_iter()
-        .filter_map(Reg::slot)
-        .zip(args.args.iter().copied());
-    for (slot, value) in arguments.chain(args.regs.iter().copied()) {
-        start = start.with_slot(slot, value);
-    }
-    let machine = loaded.program.machine(start)?;
-    let state = State {
-        regs: *machine.regs(),
-        pc: machine.pc(),
-        gas: args.gas,
-    };
+    let start = args.start.start(&loaded)?.with_gas(args.gas);
+    let state = program::state(&loaded, start)?;
     let vector = Vector {
         name: args.name.clone(),
         note: Some(format!("{} with gas {}", args.file.display(), args.gas)),

@@ -3,6 +3,7 @@
 use super::junit;
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::whole;
 use rivet::engine::{Backend, native_available};
 use rivet::vectors::{Engines, Origin, VectorFile, check, collect, read};
 use std::io::{self, IsTerminal, Write};
@@ -73,7 +74,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failure> {
             .help("--filter takes a part of a vector's name; without it all vectors run"));
     }
     if let Some(path) = &args.junit {
-        std::fs::write(path, junit::report(&cases)).map_err(|e| Failure::file("write", path, e))?;
+        whole::write(path, |out| out.write_all(junit::report(&cases).as_bytes()))?;
     }
     let recorded = files.iter().filter(|(_, f)| is_recorded(f)).count();
     report(args, &cases, recorded).map_err(Failure::output)?;
