@@ -5,111 +5,15 @@
 //! as a filter prints nothing else). Times of `translate/*` are per guest instruction
 //! where criterion shows elements, and include the pipeline gas model.
 
-use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rivet_isa::gas::{CostModel, FrameCosts};
-use rivet_isa::{BlockStarts, CODE_BASE, DATA_BASE, Gas, Pc, Reg, Regs, asm};
-use rivet_jit::{Call, CodeCache, CodeCacheConfig, Cpu, Flow, Host, NoHost, Program};
-use rivet_paging::{
-    AddressSpace, Layout, MemoryLimits, PageRange, PageSource, Region, Tracker, WindowPool,
+use rivet_benches::figure::timed;
+use rivet_benches::recompiler::{
+    Rig, crossings, first_instruction, mixed, translate, translation as translation_figures,
 };
-
-fn costs() -> FrameCosts {
-    CostModel::default().frame(16, [16])
-}
-
-fn program(code: &Arc<[u8]>, starts: &Arc<BlockStarts>, cache: &Arc<CodeCache>) -> Program {
-    Program::new(Arc::clone(code), Arc::clone(starts), costs(), cache).expect("a table")
-}
-
-fn memory(code: &[u8]) -> AddressSpace {
-    let range = |start, len| PageRange::from_bytes(start, len).expect("page-aligned");
-    let padded = (code.len() as u64).next_multiple_of(4096);
-    let source = PageSource::from_bytes(code).expect("memory for the code");
-    let layout = Layout::new(vec![
-        Region::read_only(range(CODE_BASE, padded), source),
-        Region::ephemeral(range(DATA_BASE, 1 << 16), 256),
-    ]);
-    let layout = Arc::new(layout.expect("regions apart"));
-    let mut memory = AddressSpace::new(layout, MemoryLimits::default());
-    memory
-        .attach(&WindowPool::new(1, 60_000), Tracker::Trap)
-        .expect("a window");
-    memory
-}
-
-/// A program with its memory, translated on first use.
-struct Rig {
-    program: Program,
-    memory: AddressSpace,
-}
-
-impl Rig {
-    fn new(source: &str) -> Self {
-        let code: Arc<[u8]> = asm::assemble(source).expect("assembly").into();
-        let starts = Arc::new(BlockStarts::scan(&code));
-        let cache = CodeCache::new(CodeCacheConfig::default());
-        Self {
-            program: program(&code, &starts, &cache),
-            memory: memory(&code),
-        }
-    }
-
-    fn run(&mut self, a0: u64, host: &mut impl Host) -> u64 {
-        let (mut regs, mut gas) = (Regs::new([3; 15]), Gas::new(1 << 62).expect("in range"));
-        regs.set(Reg::A0, a0);
-        regs.set(Reg::S0, DATA_BASE);
-        let cpu = Cpu {
-            regs: &mut regs,
-            gas: &mut gas,
-        };
-        let left = self.program.run(cpu, Pc::new(0), &mut self.memory, host);
-        black_box(left.expect("a run"));
-        regs.get(Reg::A0)
-    }
-}
-
-/// Straight arithmetic, memory, calls and branches in about the mix that compilers make.
-fn mixed(functions: usize) -> Arc<[u8]> {
-    let function = "addi sp, sp, -32\nsd ra, 24(sp)\nsd s0, 16(sp)\nmv s0, a0\nli a3, 100\n\
-        ld a1, 0(s0)\nslli a2, a1, 3\nadd a2, a2, s0\nld a4, 8(a2)\nxor a1, a1, a4\nsd a1, 8(s0)\n\
-        bltu a1, a3, 8\nfallthrough\naddiw a1, a1, 1\nmulw a1, a1, a3\nbnez a4, 8\nfallthrough\n\
-        auipc ra, 0\njalr ra, 0(ra)\nand a5, a0, a1\nsrli a5, a5, 7\nsltu a0, a1, a5\n\
-        ld ra, 24(sp)\nld s0, 16(sp)\naddi sp, sp, 32\nret\n";
-    let one = asm::assemble(function).expect("assembly");
-    let compressed: Vec<u8> = walk(&one);
-    compressed.repeat(functions).into()
-}
-
-/// The same instructions with a compressed form wherever there is one that keeps offsets right:
-/// everything but branches and jumps.
-fn walk(code: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut at = 0;
-    while let Some(decoded) = rivet_isa::decode(code, at) {
-        let plain = decoded.inst.flow() == rivet_isa::Flow::Next;
-        match rivet_isa::compress(decoded.inst).filter(|_| plain) {
-            Some(half) => out.extend(half.to_le_bytes()),
-            None => out.extend_from_slice(&code[at..at + decoded.len.bytes() as usize]),
-        }
-        at += decoded.len.bytes() as usize;
-    }
-    out
-}
-
-/// Time to translate all of `code`, and what came of it.
-fn translate(code: &Arc<[u8]>, starts: &Arc<BlockStarts>, cache: &Arc<CodeCache>) -> Program {
-    let program = program(code, starts, cache);
-    for chunk in 0..(code.len() as u64).div_ceil(1 << 16) {
-        if let Some(pc) = starts.from(Pc::new(chunk << 16)).next() {
-            program.prepare(pc);
-        }
-    }
-    program
-}
+use rivet_isa::{BlockStarts, Gas};
+use rivet_jit::{Call, CodeCache, CodeCacheConfig, Flow, NoHost};
 
 fn translation(c: &mut Criterion) {
     let mut group = c.benchmark_group("translate");
@@ -147,71 +51,12 @@ fn translation(c: &mut Criterion) {
     group.finish();
 }
 
-/// Prints a figure that has a goal: the best of many rounds, so that it says what the code costs
-/// and not what else the machine was doing.
-fn figure(name: &str, unit: &str, goal: f64, value: f64) {
-    println!("figure: {name}: {value:.2} {unit} (goal {goal})");
-}
-
-/// Nanoseconds of the fastest of `rounds` calls.
-fn fastest(rounds: u32, mut work: impl FnMut() -> u64) -> f64 {
-    let times = (0..rounds).map(|_| timed(&mut work));
-    times.min().unwrap_or_default().as_nanos() as f64
-}
-
 /// The figures of the recompiler's fixed costs, each with its goal.
 fn figures(_: &mut Criterion) {
-    let cache = CodeCache::new(CodeCacheConfig::default());
-    let code = mixed(2000);
-    let starts = Arc::new(BlockStarts::scan(&code));
-    let totals = translate(&code, &starts, &cache).totals();
-    let instructions = totals.instructions as f64;
-    let scan = fastest(300, || BlockStarts::scan(black_box(&code)).count() as u64);
-    let all = fastest(300, || {
-        translate(&code, &starts, &cache).totals().instructions
-    });
-    let unit = "ns per guest instruction";
-    figure(
-        "finding block starts and translation",
-        unit,
-        15.0,
-        (scan + all) / instructions,
-    );
-    figure("translation alone", unit, 15.0, all / instructions);
-    let ratio = totals.native_bytes as f64 / totals.guest_bytes as f64;
-    figure("native code", "bytes per guest byte", 3.0, ratio);
-    let small = mixed(4);
-    let short = fastest(2000, || {
-        let starts = Arc::new(BlockStarts::scan(&small));
-        translate(&small, &starts, &cache).totals().instructions
-    });
-    figure(
-        "from 200 bytes of code to their translation",
-        "µs",
-        15.0,
-        short / 1e3,
-    );
-    let branches: Arc<[u8]> = [0x11u8, 0xE1].repeat(1 << 22).into();
-    let scanned = fastest(3, || BlockStarts::scan(black_box(&branches)).count() as u64);
-    let starts = Arc::new(BlockStarts::scan(&branches));
-    let translated = fastest(1, || {
-        translate(&branches, &starts, &cache).totals().instructions
-    });
-    println!(
-        "figure: two-byte branches: {:.2} ns per byte to scan, {:.2} to translate",
-        scanned / branches.len() as f64,
-        translated / branches.len() as f64
-    );
-    let mut rig = Rig::new("ecalli 1");
-    let entry = fastest(300, || (0..100).map(|_| rig.run(0, &mut NoHost)).sum()) / 100.0;
-    figure("entering and leaving a run", "ns", 100.0, entry);
-    let mut rig = Rig::new("loop:\necalli 1\naddi a0, a0, -1\nbnez a0, loop\ntrap");
-    let mut host = |call: Call<'_>| {
-        *call.gas = call.gas.checked_sub(100).unwrap_or(Gas::ZERO);
-        Flow::Continue
-    };
-    let call = fastest(300, || rig.run(1000, &mut host)) / 1000.0;
-    figure("host call inside a run", "ns", 6.0, call);
+    let figures = [translation_figures(), first_instruction(), crossings()];
+    for figure in figures.iter().flatten() {
+        println!("figure: {figure}");
+    }
 }
 
 fn calls(c: &mut Criterion) {
@@ -227,12 +72,6 @@ fn calls(c: &mut Criterion) {
     let mut rig = Rig::new("ecalli 1");
     group.bench_function("enter and leave", |b| b.iter(|| rig.run(0, &mut NoHost)));
     group.finish();
-}
-
-fn timed(work: impl FnOnce() -> u64) -> Duration {
-    let begin = Instant::now();
-    black_box(work());
-    begin.elapsed()
 }
 
 /// Fusions: name, first part, second part, and what uses the result. `NEXT` is the distance from

@@ -1,2 +1,8 @@
-//! Benchmarks of rivet
+//! What more than one benchmark measures, so that a figure means the same wherever it is printed.
 #![forbid(unsafe_code)]
+
+pub mod figure;
+pub mod gates;
+pub mod guests;
+pub mod recompiler;
+pub mod worst;

@@ -59,7 +59,7 @@ GUEST_MAIN(n)
     for (uint64_t i = 0; i < n; i++) {
         uint64_t r = guest_random(&state);
         char word[40];
-        snprintf(word, sizeof word, "%s-%lu", r >> 63 ? "key" : "another word", (unsigned long)(r >> 20) % 200);
+        snprintf(word, sizeof word, "%s-%u", r >> 63 ? "key" : "another word", (unsigned)((r >> 20) % 200));
         entry **slot = find(word);
         if (r % 5 == 0 && *slot) {
             entry *gone = *slot;

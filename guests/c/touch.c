@@ -1,8 +1,8 @@
-/* First writes: one word in each of N pages (default 20, at most 1536) in a
+/* First writes: one word in each of N pages (default 20, at most 512) in a
  * scattered order, then a read of all of them. */
 #include "guest.h"
 
-#define PAGES 1536
+#define PAGES 512
 #define WORDS 512
 
 static uint64_t memory[PAGES][WORDS];

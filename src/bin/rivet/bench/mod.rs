@@ -13,6 +13,7 @@
 //! A time counts only if the checksum is the native one. Whatever does not build, start or agree
 //! is in the report with its error.
 
+mod budget;
 mod build;
 mod calibrate;
 mod compare;
@@ -30,17 +31,19 @@ mod workloads;
 
 use crate::Outcome;
 use crate::failure::Failure;
+use budget::{Budget, Part};
 use calibrate::Effort;
 use forms::Toolchain;
 use lanes::{LANES, Lane, Runner};
 use machine::Machine;
 use markdown::Style;
 use results::{Missing, Results, SCHEMA};
-use rounds::Measured;
+use rounds::{Measured, Plan};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use workloads::{WORKLOADS, Workload};
 
 const EXAMPLES: &str = "\
@@ -48,6 +51,7 @@ Examples:
   rivet bench                                 both engines against clang -O2 and -O3
   rivet bench --peers --html report.html      all peers; builds them first
   rivet bench --peers --quick fib sort        two workloads, two rounds
+  rivet bench --peers --budget 10m            as many rounds as fit, building included
   rivet bench --json new.json --compare old.json
   rivet bench --from new.json --markdown      tables of an earlier run
   rivet bench --calibrate                     what gas stands for in time
@@ -74,6 +78,9 @@ pub(crate) struct Args {
     /// Rounds; each figure is the best or the median of them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..1000))]
     rounds: Option<u16>,
+    /// Time that all of it may take; rounds that would take longer are left out
+    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = budget::duration)]
+    budget: Duration,
     /// Relate gas to time instead, search for the worst program, propose constants
     #[arg(long, conflicts_with_all = ["peers", "compare", "from", "rounds", "names"])]
     calibrate: bool,
@@ -159,20 +166,27 @@ pub(crate) fn bench(args: &Args) -> Result<Outcome, Failure> {
 }
 
 fn measure(args: &Args) -> Result<Results, Failure> {
+    let budget = Budget::new(args.budget);
     let workloads = chosen(&args.names)?;
     let source = source(args.source.as_deref())?;
     let scratch = tempfile::tempdir()
         .map_err(|error| Failure::message(format!("cannot create a folder: {error}")))?;
     let toolchain = Toolchain::new(&source, scratch.path())?;
+    let mut spent = Vec::new();
     let broken = if args.peers {
-        build::peers(&source)
+        let part = Part::begin(&[]);
+        let broken = build::peers(&source);
+        spent.push(part.end("building the peers", &[]));
+        broken
     } else {
         BTreeMap::new()
     };
     let wanted = LANES.iter().filter(|lane| args.peers || !lane.is_peer());
     let (usable, unusable): (Vec<&Lane>, Vec<&Lane>) =
         wanted.partition(|lane| reason(lane, &broken).is_none());
+    let part = Part::begin(&[]);
     let mut programs = build::workloads(&toolchain, &source, &usable, &workloads)?;
+    spent.push(part.end("compiling the workloads", &[]));
     programs
         .missing
         .extend(unusable.into_iter().map(|lane| Missing {
@@ -191,7 +205,9 @@ fn measure(args: &Args) -> Result<Results, Failure> {
         command: command(),
         machine: Machine::here(),
         compiler: toolchain.version(),
-        rounds,
+        rounds: 0,
+        budget: budget.limit().as_secs(),
+        spent,
         load: [machine::load(), None],
         big_instructions: programs.instructions(),
         versions: if args.peers {
@@ -205,11 +221,14 @@ fn measure(args: &Args) -> Result<Results, Failure> {
     let with = |measured: &Measured| Results {
         cells: measured.cells.clone(),
         missing: measured.missing.clone(),
+        rounds: measured.rounds,
+        spent: [empty.spent.as_slice(), &measured.spent].concat(),
         load: [empty.load[0], machine::load()],
         ..empty.clone()
     };
     let mut failure = None;
-    let measured = rounds::measure(&programs, &workloads, rounds, |measured| {
+    let plan = Plan { rounds, budget };
+    let measured = rounds::measure(&programs, &workloads, plan, |measured| {
         if let Some(path) = &args.json {
             failure = write(path, &with(measured)).err();
         }

@@ -1,5 +1,6 @@
 //! What a run measured, as it is written to a file, and the figures that follow from it.
 
+use super::budget::Spent;
 use super::lanes::{self, BASE, Kind, Lane};
 use super::machine::Machine;
 use super::workloads::{self, Class};
@@ -19,7 +20,14 @@ pub(crate) struct Results {
     pub(crate) machine: Machine,
     /// The C compiler of all programs.
     pub(crate) compiler: String,
+    /// Rounds of all workloads; the last one may have come to some of them only.
     pub(crate) rounds: usize,
+    /// Seconds that the run might take.
+    #[serde(default)]
+    pub(crate) budget: u64,
+    /// What its parts took, one after the other.
+    #[serde(default)]
+    pub(crate) spent: Vec<Spent>,
     /// Runnable processes before the first round and after the last.
     pub(crate) load: [Option<f64>; 2],
     /// RV64E instructions of the program of nothing but code.

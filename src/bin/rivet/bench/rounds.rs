@@ -1,5 +1,6 @@
 //! The rounds: every lane takes its turn in each, so that noise hits all alike.
 
+use super::budget::{Budget, Part, Spent};
 use super::build::Programs;
 use super::lanes::{BASE, Kind, LANES, Lane, Runner};
 use super::machine;
@@ -9,12 +10,28 @@ use super::workloads::Workload;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What a round may take beyond the longest so far.
+const MARGIN: f64 = 1.1;
+
+/// How often, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// Rounds if there is time for all of them.
+    pub(crate) rounds: usize,
+    pub(crate) budget: Budget,
+}
 
 /// What was measured.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) cells: Vec<Cell>,
     pub(crate) missing: Vec<Missing>,
+    /// Rounds that came to all workloads.
+    pub(crate) rounds: usize,
+    /// Time of each workload in all rounds.
+    pub(crate) spent: Vec<Spent>,
 }
 
 /// A turn: a lane on a workload at a size.
@@ -26,35 +43,88 @@ struct Turn<'a> {
     refused: bool,
 }
 
-/// Runs all rounds of all workloads and hands what is there to `save` after each workload.
+/// Runs all rounds of all workloads that the budget has time for, and hands what is there to `save`
+/// after each workload. A round goes through all workloads, so that the rounds of one are minutes
+/// apart and do not all meet the same disturbance.
 pub(crate) fn measure(
     programs: &Programs,
     workloads: &[&'static Workload],
-    rounds: usize,
+    plan: Plan,
     mut save: impl FnMut(&Measured),
 ) -> Measured {
-    let bar = ProgressBar::new((workloads.len() * rounds) as u64);
+    let bar = ProgressBar::new((workloads.len() * plan.rounds) as u64);
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} left  {msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut measured = Measured {
-        cells: Vec::new(),
         missing: programs.missing.clone(),
+        ..Measured::default()
     };
+    let mut rows: Vec<Row<'_>> = workloads
+        .iter()
+        .map(|workload| Row::new(programs, workload))
+        .collect();
     let mut servers = Servers::new(programs);
-    for workload in workloads {
-        let mut turns = turns(programs, workload);
-        for _ in 0..rounds {
-            bar.set_message(workload.name);
-            round(&mut servers, &mut turns, &mut measured.missing);
+    let mut longest = Duration::ZERO;
+    // A round that would go beyond the budget is not begun, but for the first.
+    while measured.rounds < plan.rounds
+        && (measured.rounds == 0 || plan.budget.left() > longest.mul_f64(MARGIN))
+    {
+        let clock = Instant::now();
+        for index in 0..rows.len() {
+            let row = &mut rows[index];
+            bar.set_message(format!("round {}, {}", measured.rounds + 1, row.name));
+            row.round(&mut servers, plan.budget, &mut measured.missing);
             bar.inc(1);
+            measured.cells = rows.iter().flat_map(Row::cells).collect();
+            measured.spent = rows.iter().map(|row| row.spent.clone()).collect();
+            save(&measured);
         }
-        servers.end_native();
-        let done = turns.into_iter().filter(|turn| !turn.refused);
-        measured.cells.extend(done.map(|turn| turn.cell));
+        measured.rounds += 1;
+        longest = longest.max(clock.elapsed());
         save(&measured);
     }
     bar.finish_and_clear();
     measured
+}
+
+/// A workload with the turns of all lanes.
+struct Row<'a> {
+    name: &'static str,
+    turns: Vec<Turn<'a>>,
+    spent: Spent,
+}
+
+impl<'a> Row<'a> {
+    fn new(programs: &'a Programs, workload: &'static Workload) -> Self {
+        let what = format!("measuring {}", workload.name);
+        Self {
+            name: workload.name,
+            turns: turns(programs, workload),
+            spent: Spent {
+                what,
+                ..Spent::default()
+            },
+        }
+    }
+
+    /// One turn of every lane, while there is time.
+    fn round(&mut self, servers: &mut Servers<'_>, budget: Budget, missing: &mut Vec<Missing>) {
+        let part = Part::begin(&servers.ids());
+        round(servers, &mut self.turns, budget, missing);
+        servers.end_native();
+        let spent = part.end("", &servers.ids());
+        self.spent.wall += spent.wall;
+        self.spent.cpu += spent.cpu;
+    }
+
+    /// What there is of those that were not refused.
+    fn cells(&self) -> impl Iterator<Item = Cell> + '_ {
+        let there = |turn: &&Turn<'_>| !turn.refused && !turn.cell.warm.is_empty();
+        self.turns
+            .iter()
+            .filter(there)
+            .map(|turn| turn.cell.clone())
+    }
 }
 
 fn turns<'a>(programs: &'a Programs, workload: &'static Workload) -> Vec<Turn<'a>> {
@@ -90,18 +160,33 @@ fn turns<'a>(programs: &'a Programs, workload: &'static Workload) -> Vec<Turn<'a
     turns
 }
 
-/// One turn of every lane. A lane that refuses is out for this workload.
-fn round(servers: &mut Servers, turns: &mut [Turn<'_>], missing: &mut Vec<Missing>) {
+/// One turn of every lane. A lane that refuses is out for this workload, and so is one that had no
+/// turn when the time was used up.
+fn round(
+    servers: &mut Servers<'_>,
+    turns: &mut [Turn<'_>],
+    budget: Budget,
+    missing: &mut Vec<Missing>,
+) {
     let mut natives = BTreeMap::new();
     for turn in turns.iter_mut().filter(|turn| !turn.refused) {
-        let taken = servers.take(turn).and_then(|value| {
+        let late = budget.left().is_zero();
+        if late && !turn.cell.warm.is_empty() {
+            continue;
+        }
+        let taken = if late {
+            Err(Refusal::NoTime(budget.limit()))
+        } else {
+            servers.take(turn)
+        };
+        let agreed = taken.and_then(|value| {
             let native = *natives.entry(turn.argument).or_insert(value);
             if value == native {
                 return Ok(());
             }
             Err(Refusal::Differs { value, native })
         });
-        if let Err(refusal) = taken {
+        if let Err(refusal) = agreed {
             turn.refused = true;
             servers.end(turn.lane);
             missing.push(Missing {
@@ -129,6 +214,11 @@ impl<'a> Servers<'a> {
 
     fn end(&mut self, lane: &Lane) {
         self.up.remove(lane.name);
+    }
+
+    /// Their processes.
+    fn ids(&self) -> Vec<u32> {
+        self.up.values().map(Server::id).collect()
     }
 
     fn end_native(&mut self) {

@@ -28,6 +28,8 @@ pub(crate) enum Refusal {
     Garbled(String),
     /// The checksum is not the native one.
     Differs { value: u64, native: u64 },
+    /// The time of the whole run was used up before its first turn.
+    NoTime(Duration),
 }
 
 impl fmt::Display for Refusal {
@@ -38,6 +40,11 @@ impl fmt::Display for Refusal {
             Self::Late => write!(f, "no answer within {} s", PATIENCE.as_secs()),
             Self::Error(text) => f.write_str(text),
             Self::Garbled(line) => write!(f, "the runner answered `{line}`"),
+            Self::NoTime(limit) => write!(
+                f,
+                "the {} s of --budget were used up before its turn",
+                limit.as_secs()
+            ),
             Self::Differs { value, native } => {
                 write!(f, "checksum {value:#x} is not the native {native:#x}")
             }
@@ -103,6 +110,11 @@ impl Server {
             (Some(Ok(time)), Some(Ok(bytes))) => Ok((time, bytes)),
             _ => Err(Refusal::Garbled(line)),
         }
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Runs what was loaded last in a fresh instance.

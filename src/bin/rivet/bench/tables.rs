@@ -420,6 +420,10 @@ fn method(results: &Results) -> Section {
         ["rivet".to_owned(), results.version.clone()],
         ["C compiler".to_owned(), results.compiler.clone()],
         ["rounds".to_owned(), results.rounds.to_string()],
+        [
+            "time it might take, s".to_owned(),
+            results.budget.to_string(),
+        ],
     ];
     rows.extend(
         results

@@ -90,7 +90,7 @@ pub(crate) const WORKLOADS: [Workload; 25] = [
         small: 1,
     },
     load(HOST_CALLS, Class::Axis, 300_000, 300_000),
-    load(PAGES, Class::Axis, 1536, 1536),
+    load(PAGES, Class::Axis, 512, 512),
     load(BIG_CODE, Class::Axis, 1, 1),
 ];
 
