@@ -149,7 +149,7 @@ fn every_budget_of_short_programs_ends_both_engines_alike() {
 }
 
 #[test]
-#[ignore = "takes ten minutes: every budget of a thousand programs"]
+#[ignore = "takes minutes: every budget of a thousand programs"]
 fn every_budget_of_a_thousand_programs_ends_both_engines_alike() {
     every_budget(1000, 4000, 1 << 32);
 }

@@ -3,6 +3,9 @@
 //! `RIVET_FUZZ_ROUNDS` is the number of mutations per target (3,000 unless said), `RIVET_FUZZ_SEED`
 //! moves to others; a failure names target, seed of the mutation, and the input's bytes.
 
+#[path = "../jit/tests/common/maps.rs"]
+mod maps;
+
 #[path = "../fuzz/src/lib.rs"]
 #[expect(
     unreachable_pub,
@@ -76,6 +79,7 @@ fn mutated(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
 /// Runs a body on the target's corpus, on other seeds, and on mutations of them.
 #[track_caller]
 fn survives(target: &str, body: fn(&[u8]), others: &[Vec<u8>]) {
+    maps::watch();
     let seeds = &[others, &corpus(target)].concat();
     for seed in seeds {
         body(seed);

@@ -2,6 +2,9 @@
 //! answered, where the code lies.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
+#[path = "../jit/tests/common/maps.rs"]
+mod maps;
+
 use rivet_engine::diff::{Case, Script, raw};
 use rivet_engine::{
     Backend, Call, CallContext, Config, Engine, Exit, Flow, Host, HostError, Machine, MemoryHash,
@@ -17,6 +20,7 @@ const AMPLE: u64 = 400_000;
 const MOST_BLOCKS: u64 = 400;
 
 fn engines() -> [Engine; 2] {
+    maps::watch();
     [Backend::Jit, Backend::Interp].map(|backend| {
         let config = Config {
             backend,

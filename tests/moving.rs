@@ -3,6 +3,9 @@
 //!
 //! The other process is this test binary again, told by an environment variable to be it.
 
+#[path = "../jit/tests/common/maps.rs"]
+mod maps;
+
 use rivet::engine::diff::{Case, Script, raw};
 use rivet::engine::snapshot::{Delta, Snapshot};
 use rivet::engine::{
@@ -36,6 +39,7 @@ struct Bundle {
 
 impl Bundle {
     fn new(first: u64, count: u64) -> Self {
+        maps::watch();
         let case = generate::bundle(first, count);
         let programs = backends().map(|backend| {
             let config = Config {

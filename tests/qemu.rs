@@ -4,6 +4,9 @@
 //!
 //! `RIVET_AGREE_SCALE` multiplies the number of programs, `RIVET_AGREE_SEED` moves to others.
 
+#[path = "../jit/tests/common/maps.rs"]
+mod maps;
+
 #[path = "qemu/elf.rs"]
 mod elf;
 
@@ -178,6 +181,7 @@ fn emulated(text: &Text, cases: &[Case]) -> Option<Vec<[u64; 16]>> {
 
 #[test]
 fn random_programs_end_with_the_registers_that_qemu_gives() {
+    maps::watch();
     let mut compared = 0;
     for round in 0..setting("RIVET_AGREE_SCALE", 1) {
         let first = setting("RIVET_AGREE_SEED", 1) << 40 | round << 20;

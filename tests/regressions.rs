@@ -1,5 +1,8 @@
 //! Bugs that were found by looking for them: each stays fixed on every backend.
 
+#[path = "../jit/tests/common/maps.rs"]
+mod maps;
+
 use rivet::engine::{
     Backend, Call, CallContext, Config, Engine, Exit, Flow, Host, HostError, NoHost, Program,
     Quote, Raw, Start, View, native_available,
@@ -17,6 +20,7 @@ fn backends() -> Vec<Backend> {
 }
 
 fn load(backend: Backend, raw: Raw) -> Program {
+    maps::watch();
     let config = Config {
         backend,
         ..Config::default()

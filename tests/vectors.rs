@@ -1,6 +1,9 @@
 //! Every vector of `conformance-vectors/` on every backend, and the reader and writer of the
 //! format. `build.rs` writes one test per file and backend.
 
+#[path = "../jit/tests/common/maps.rs"]
+mod maps;
+
 use rivet::engine::{Backend, Exit, native_available};
 use rivet::isa::{Pc, Reg};
 use rivet::vectors::{
@@ -17,6 +20,7 @@ const NAMED: usize = 20;
 /// Fails with every difference of every vector in a file.
 #[track_caller]
 fn holds(path: &str, backend: Backend) {
+    maps::watch();
     if backend != Backend::Interp && native_available().is_err() {
         println!("skipped: the recompiler cannot run here");
         return;

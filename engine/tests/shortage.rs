@@ -1,6 +1,9 @@
 //! Machines whose window can have no more mappings go on in the interpreter, inside the block they
 //! had reached: every result is that of a machine that was interpreted from the start.
 
+#[path = "../../jit/tests/common/maps.rs"]
+mod maps;
+
 use rivet_engine::{
     Backend, Call, CallContext, Config, Engine, Exit, Flow, Host, HostError, Limits, Machine,
     MemoryHash, Program, Quote, Raw, Start, View,
@@ -90,6 +93,7 @@ fn target(regs: &Regs) -> GuestAddr {
 }
 
 fn engine(backend: Backend, mappings: u64) -> Engine {
+    maps::watch();
     let limits = Limits {
         mappings,
         // A window that was used counts mappings that it may no longer have.

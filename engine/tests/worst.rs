@@ -5,6 +5,9 @@
 //! `cargo test --release -p rivet-engine --test worst -- --ignored --nocapture` measures the largest.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
+#[path = "../../jit/tests/common/maps.rs"]
+mod maps;
+
 use std::time::Instant;
 
 use rivet_engine::{
@@ -50,6 +53,7 @@ fn cases() -> [(&'static str, Vec<u8>); 6] {
 }
 
 fn load(backend: Backend, code: &[u8]) -> Program {
+    maps::watch();
     let config = Config {
         backend,
         ..Config::default()
@@ -142,7 +146,8 @@ fn peak_kib() -> u64 {
 #[ignore = "measures: programs of the largest size, 252 MiB each, all of it translated"]
 fn the_largest_programs_are_translated_in_proportion_to_their_size() {
     println!(
-        "case | load ms | translate ns per instruction | native per guest byte | refused chunks | peak MiB"
+        "case | load ms | translate ms | ns per instruction | translated % | native per translated \
+         byte | refused chunks | peak MiB"
     );
     for (name, instruction) in cases() {
         let count = MAX_CODE_SIZE as usize / instruction.len();
@@ -155,15 +160,16 @@ fn the_largest_programs_are_translated_in_proportion_to_their_size() {
         for pc in (0..MAX_CODE_SIZE).step_by(1 << 16) {
             program.translate(Pc::new(pc));
         }
-        let took = translating.elapsed().as_nanos() as f64;
+        let took = translating.elapsed();
         let made = program.translation();
         within_bounds(&program, name);
-        let translated = made.guest_bytes.max(1) as f64;
         println!(
-            "{name} | {} | {:.1} | {:.2} | {} | {}",
+            "{name} | {} | {} | {:.1} | {:.1} | {:.2} | {} | {}",
             loading.as_millis(),
-            took * instruction.len() as f64 / translated,
-            made.native_bytes as f64 / translated,
+            took.as_millis(),
+            took.as_nanos() as f64 / count as f64,
+            made.guest_bytes as f64 * 100.0 / MAX_CODE_SIZE as f64,
+            made.native_bytes as f64 / made.guest_bytes.max(1) as f64,
             made.refused_chunks,
             peak_kib() >> 10
         );

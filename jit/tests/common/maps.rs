@@ -59,9 +59,13 @@ pub(crate) fn check() {
     }
 }
 
-/// From now on looks at the map again and again for as long as the process lives.
+/// From now on looks at the map again and again for as long as the process lives, on systems that
+/// show it.
 pub(crate) fn watch() {
     static STARTED: Once = Once::new();
+    if !cfg!(target_os = "linux") {
+        return;
+    }
     STARTED.call_once(|| {
         let look = || {
             loop {
