@@ -1,26 +1,31 @@
-//! The report as one HTML file that needs nothing else: tables, and plots as SVG.
+//! The report as one HTML file that needs nothing else: tables, and the plots.
 
-use super::lanes::{BASE, INTERP, JIT, Kind, Lane, Metering};
-use super::results::{Phase, Results};
-use super::tables::{AXES, Axis, Section, number, of_kind, sections};
+use super::lanes::{INTERP, JIT};
+use super::plots;
+use super::results::Results;
+use super::tables::{Section, sections};
 use std::fmt::Write;
 
 const STYLE: &str = "\
-body{font:15px/1.45 system-ui,sans-serif;max-width:1200px;margin:2em auto;padding:0 1em;color:#222}
-h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}
+:root{color-scheme:light dark;--ink:#1f2630;--soft:#5a6472;--line:#dde1e7;--paper:#fff;\
+--ours:#e6f0ff;--bar:#9db8d2;--rivet:#d4251c;--grey:#808892;--blue:#1f6fb4;--teal:#129aa0;\
+--green:#2a9d4a;--violet:#8a5bb5;--amber:#c98a12}
+@media(prefers-color-scheme:dark){:root{--ink:#e2e6ec;--soft:#9aa4b1;--line:#323a45;\
+--paper:#14181d;--ours:#1c2d47;--bar:#4a6785;--rivet:#ff5f55;--grey:#8d96a2;--blue:#5aa7ec;\
+--teal:#3cc4ca;--green:#4fc774;--violet:#b68be0;--amber:#e2ab3f}}
+body{font:15px/1.5 system-ui,sans-serif;max-width:1200px;margin:2em auto;padding:0 1em;\
+color:var(--ink);background:var(--paper)}
+h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2.2em}p{max-width:60em}
+p.note,figcaption{color:var(--soft);font-size:13px}figure{margin:0}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:13px}
-td,th{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:left;white-space:nowrap}
-td+td,th+th{font-variant-numeric:tabular-nums}
-tr.ours{background:#eaf3ff;font-weight:600}
+td,th{padding:.2em .7em;border-bottom:1px solid var(--line);text-align:left;white-space:nowrap}
+th{vertical-align:bottom;color:var(--soft);font-weight:600}
+.n{text-align:right;font-variant-numeric:tabular-nums}
+tr.ours{background:var(--ours);font-weight:600}tr.sum td{font-weight:600}
 td:last-child{white-space:normal}
-svg text{font:12px system-ui,sans-serif;fill:#333}";
-
-/// Width of the plots and of the names at their left, in units of the drawing.
-const WIDTH: f64 = 1100.0;
-const NAMES: f64 = 150.0;
-/// Height of a row.
-const ROW: f64 = 20.0;
+svg text{font:12px system-ui,sans-serif;fill:var(--ink)}svg .soft{fill:var(--soft)}
+svg line{stroke:var(--line)}svg line.one{stroke:var(--grey);stroke-width:1.5}";
 
 fn head(title: &str) -> String {
     let title = escape(title);
@@ -51,18 +56,23 @@ pub(crate) fn page(results: &Results) -> String {
         out.push_str(&table(section));
         // The peers' wins come first, the plots right after them.
         if index == 0 {
-            plots(results, &mut out);
+            plots::plots(results, &mut out);
         }
     }
     out.push_str("</body></html>\n");
     out
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
+}
+
+/// Whether a cell is a figure, to stand at the right of its column.
+fn is_figure(cell: &str) -> bool {
+    cell == "-" || cell.parse::<f64>().is_ok()
 }
 
 fn table(section: &Section) -> String {
@@ -73,187 +83,32 @@ fn table(section: &Section) -> String {
     if section.rows.is_empty() {
         return out;
     }
+    let figures: Vec<bool> = (0..section.head.len())
+        .map(|column| {
+            let mut cells = section.rows.iter().filter_map(|row| row.get(column));
+            column > 0 && cells.all(|cell| cell.is_empty() || is_figure(cell))
+        })
+        .collect();
+    let class = |column: usize| {
+        let figure = figures.get(column).is_some_and(|figure| *figure);
+        if figure { " class=\"n\"" } else { "" }
+    };
     out.push_str("<div class=\"wide\"><table>\n<tr>");
-    for name in &section.head {
-        let _ = write!(out, "<th>{}</th>", escape(name));
+    for (column, name) in section.head.iter().enumerate() {
+        let _ = write!(out, "<th{}>{}</th>", class(column), escape(name));
     }
     out.push_str("</tr>\n");
     for row in &section.rows {
-        let first = row.first().map_or("", String::as_str);
-        let ours = [JIT, INTERP].contains(&first);
-        out.push_str(if ours { "<tr class=\"ours\">" } else { "<tr>" });
-        for cell in row {
-            let _ = write!(out, "<td>{}</td>", escape(cell));
+        out.push_str(match row.first().map_or("", String::as_str) {
+            JIT | INTERP => "<tr class=\"ours\">",
+            "geometric mean" | "worst" | "all" => "<tr class=\"sum\">",
+            _ => "<tr>",
+        });
+        for (column, cell) in row.iter().enumerate() {
+            let _ = write!(out, "<td{}>{}</td>", class(column), escape(cell));
         }
         out.push_str("</tr>\n");
     }
     out.push_str("</table></div>\n");
     out
-}
-
-fn plots(results: &Results, out: &mut String) {
-    for (kind, phase, title) in [
-        (
-            Kind::Compiled,
-            Phase::Warm,
-            "Compilers: time of a run over native",
-        ),
-        (
-            Kind::Compiled,
-            Phase::Cold,
-            "Compilers: bytes to value over native",
-        ),
-        (
-            Kind::Interpreted,
-            Phase::Warm,
-            "Interpreters: time of a run over native",
-        ),
-    ] {
-        dots(results, kind, phase, title, out);
-    }
-    for axis in &AXES {
-        bars(results, axis, out);
-    }
-}
-
-/// Colour and shape of a lane: this engine red, metered lanes filled, others hollow.
-fn mark(lane: &Lane, x: f64, y: f64) -> String {
-    let colours = [
-        "#1f6fb4", "#2a9d4a", "#8a5bb5", "#c98a12", "#13a3a8", "#7a6a5a",
-    ];
-    let family = lane.name.split(' ').next().unwrap_or_default();
-    let colour = match family {
-        "rivet" => "#d4251c",
-        "native" => "#888888",
-        "cranelift" => colours[0],
-        "winch" => colours[4],
-        "polkavm" if lane.name.contains("linux") => colours[1],
-        "polkavm" => colours[2],
-        "wasmi" => colours[0],
-        _ => colours[3],
-    };
-    let radius = if family == "rivet" { 6.0 } else { 4.5 };
-    let fill = if lane.metering == Metering::None {
-        "none"
-    } else {
-        colour
-    };
-    format!(
-        "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{fill}\" fill-opacity=\"0.75\" \
-         stroke=\"{colour}\" stroke-width=\"1.5\">"
-    )
-}
-
-/// A row of dots for each workload on a logarithmic scale.
-fn dots(results: &Results, kind: Kind, phase: Phase, title: &str, out: &mut String) {
-    let lanes = of_kind(results, kind);
-    let lanes: Vec<_> = lanes.into_iter().filter(|lane| lane.name != BASE).collect();
-    let workloads = results.counted();
-    let ratio = |lane: &Lane, workload: &str| results.ratio(lane.name, workload, phase);
-    let all = workloads
-        .iter()
-        .flat_map(|workload| lanes.iter().filter_map(|lane| ratio(lane, workload.name)));
-    let (low, high) = all.fold((1.0f64, 1.0f64), |(low, high), r| (low.min(r), high.max(r)));
-    if high <= low {
-        return;
-    }
-    let (low, high) = (low.ln() - 0.05, high.ln() + 0.05);
-    let x = |ratio: f64| NAMES + (ratio.ln() - low) / (high - low) * (WIDTH - NAMES - 20.0);
-    let legend = 22.0 * lanes.len().div_ceil(5) as f64;
-    let body = ROW * workloads.len() as f64;
-    let height = legend + body + 34.0;
-    let _ = writeln!(
-        out,
-        "<h2>{}</h2>\n<svg viewBox=\"0 0 {WIDTH} {height}\" width=\"100%\" role=\"img\">",
-        escape(title)
-    );
-    for (index, lane) in lanes.iter().enumerate() {
-        let at = (
-            NAMES + (index % 5) as f64 * 190.0,
-            12.0 + (index / 5) as f64 * 22.0,
-        );
-        let circle = mark(lane, at.0, at.1);
-        let name = escape(lane.name);
-        let _ = writeln!(
-            out,
-            "{circle}</circle><text x=\"{}\" y=\"{}\">{name}</text>",
-            at.0 + 10.0,
-            at.1 + 4.0
-        );
-    }
-    for tick in [
-        0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0, 30.0, 50.0, 100.0, 200.0,
-    ] {
-        if f64::ln(tick) < low || f64::ln(tick) > high {
-            continue;
-        }
-        let (at, bottom) = (x(tick), legend + body + 10.0);
-        let colour = if tick == 1.0 { "#888" } else { "#ddd" };
-        let _ = writeln!(
-            out,
-            "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{legend}\" y2=\"{bottom}\" \
-             stroke=\"{colour}\"/><text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{tick}</text>",
-            bottom + 16.0
-        );
-    }
-    for (index, workload) in workloads.iter().enumerate() {
-        let y = legend + ROW * (index as f64 + 0.8);
-        let name = escape(workload.name);
-        let _ = writeln!(out, "<text x=\"4\" y=\"{:.1}\">{name}</text>", y + 4.0);
-        // This engine is drawn last, on top.
-        let ordered = lanes.iter().filter(|lane| !lane.name.starts_with(JIT));
-        let ordered = ordered.chain(lanes.iter().filter(|lane| lane.name.starts_with(JIT)));
-        for lane in ordered {
-            if let Some(ratio) = ratio(lane, workload.name) {
-                let circle = mark(lane, x(ratio), y);
-                let name = escape(lane.name);
-                let _ = writeln!(out, "{circle}<title>{name} {ratio:.2}</title></circle>");
-            }
-        }
-    }
-    out.push_str("</svg>\n");
-}
-
-/// A bar for each lane on a logarithmic scale.
-fn bars(results: &Results, axis: &Axis, out: &mut String) {
-    let figures = results.lanes().filter_map(|lane| {
-        let figure = axis.figure(results, lane.name)?;
-        (figure > 0.0).then_some((lane, figure))
-    });
-    let mut figures: Vec<(&Lane, f64)> = figures.collect();
-    figures.sort_by(|a, b| a.1.total_cmp(&b.1));
-    let (Some(first), Some(last)) = (figures.first(), figures.last()) else {
-        return;
-    };
-    let (low, high) = (first.1.ln() - 0.5, last.1.ln().max(first.1.ln() + 0.1));
-    let height = ROW * figures.len() as f64 + 6.0;
-    let _ = writeln!(
-        out,
-        "<h2>{}, {} (logarithmic)</h2>\n<svg viewBox=\"0 0 {WIDTH} {height}\" width=\"100%\" role=\"img\">",
-        escape(axis.name),
-        escape(axis.unit)
-    );
-    for (index, (lane, figure)) in figures.iter().enumerate() {
-        let y = ROW * index as f64;
-        let width = (figure.ln() - low) / (high - low) * (WIDTH - NAMES - 100.0);
-        let colour = if lane.name.starts_with(JIT) {
-            "#d4251c"
-        } else {
-            "#9db8d2"
-        };
-        let _ = writeln!(
-            out,
-            "<text x=\"4\" y=\"{:.1}\">{}</text><rect x=\"{NAMES}\" y=\"{:.1}\" \
-             width=\"{width:.1}\" height=\"{:.1}\" fill=\"{colour}\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            y + 15.0,
-            escape(lane.name),
-            y + 3.0,
-            ROW - 5.0,
-            NAMES + width + 6.0,
-            y + 15.0,
-            number(*figure)
-        );
-    }
-    out.push_str("</svg>\n");
 }

@@ -22,11 +22,13 @@ mod html;
 mod lanes;
 mod machine;
 mod markdown;
+mod plots;
 mod results;
 mod rounds;
 mod serve;
 mod server;
 mod tables;
+mod wins;
 mod workloads;
 
 use crate::Outcome;

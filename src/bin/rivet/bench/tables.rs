@@ -1,13 +1,12 @@
 //! The figures of a report as tables, the same for every way to show them.
 
-use super::lanes::{INTERP, JIT, Kind, Lane};
+use super::budget::Spent;
+use super::lanes::{BASE, INTERP, JIT, Kind, Lane};
 use super::results::{Phase, Results, geomean};
 use super::rounds::noise;
+use super::wins;
 use super::workloads::{BIG_CODE, HOST_CALLS, PAGES, STARTUP};
 use serde::Serialize;
-
-/// Times closer than this count as equal: runs of one program differ by as much.
-const TIE: f64 = 1.03;
 
 /// A heading with what stands below it.
 #[derive(Debug, Serialize)]
@@ -37,17 +36,17 @@ impl Axis {
 pub(crate) const AXES: [Axis; 5] = [
     Axis {
         name: "start-up",
-        unit: "us",
+        unit: "µs",
         figure: |results, lane| Some(results.cell(lane, STARTUP)?.best(Phase::Cold) / 1e3),
     },
     Axis {
         name: "instance",
-        unit: "us",
+        unit: "µs",
         figure: |results, lane| Some(results.cell(lane, STARTUP)?.best(Phase::Start) / 1e3),
     },
     Axis {
         name: "compile",
-        unit: "ns/instr",
+        unit: "ns per instruction",
         figure: |results, lane| {
             let cell = results.cell(lane, BIG_CODE)?;
             // Native code was compiled before the first round.
@@ -78,7 +77,7 @@ pub(crate) const AXES: [Axis; 5] = [
 pub(crate) fn sections(results: &Results) -> Vec<Section> {
     let mut sections = Vec::new();
     if results.lanes().any(Lane::is_peer) {
-        sections.push(wins(results));
+        sections.push(wins::wins(results));
     }
     sections.push(standings(results, Kind::Compiled));
     sections.push(standings(results, Kind::Interpreted));
@@ -89,111 +88,18 @@ pub(crate) fn sections(results: &Results) -> Vec<Section> {
     sections.push(medians(results));
     sections.push(missing(results));
     sections.push(method(results));
+    sections.push(spent(results));
     sections.retain(|section| !section.rows.is_empty() || !section.text.is_empty());
     sections
 }
 
 /// The lane of this engine that peers of a kind are compared with.
-fn ours(kind: Kind) -> &'static str {
+pub(crate) fn ours(kind: Kind) -> &'static str {
     if kind == Kind::Interpreted {
         INTERP
     } else {
         JIT
     }
-}
-
-fn wins(results: &Results) -> Section {
-    let mut rows = Vec::new();
-    let phases = [("run", Phase::Warm), ("cold", Phase::Cold)];
-    for (kind, (what, phase)) in [
-        (Kind::Compiled, phases[0]),
-        (Kind::Compiled, phases[1]),
-        (Kind::Interpreted, phases[0]),
-    ] {
-        for workload in results.counted() {
-            let Some(mine) = results.ratio(ours(kind), workload.name, phase) else {
-                continue;
-            };
-            let best = results.best_peer(kind, workload.name, phase, |_| true);
-            let Some((lane, ratio)) = best.filter(|(_, ratio)| ratio * TIE < mine) else {
-                continue;
-            };
-            let like = results.best_peer(kind, workload.name, phase, |lane| {
-                lane.metering != super::lanes::Metering::None
-            });
-            let like = like.filter(|(_, ratio)| ratio * TIE < mine);
-            rows.push(vec![
-                format!("{what} {}", workload.name),
-                ours(kind).to_owned(),
-                format!("{mine:.2}"),
-                format!("{} {ratio:.2}", lane.name),
-                like.map_or("-".to_owned(), |(lane, ratio)| {
-                    format!("{} {ratio:.2}", lane.name)
-                }),
-                format!("{:.2}", mine / ratio),
-            ]);
-        }
-    }
-    rows.extend(axis_wins(results));
-    let text = if rows.is_empty() {
-        "No peer is ahead anywhere, beyond 3 %.".to_owned()
-    } else {
-        "Times over native code where a peer is ahead by more than 3 %; axes in their units. The \
-         fourth column is the fastest peer, the fifth the fastest that charges for execution."
-            .to_owned()
-    };
-    let head = [
-        "what",
-        "ours",
-        "time",
-        "fastest peer",
-        "fastest metered peer",
-        "behind by",
-    ];
-    Section {
-        title: "Where a peer is ahead",
-        text: vec![text],
-        head: head.map(str::to_owned).to_vec(),
-        rows,
-    }
-}
-
-fn axis_wins(results: &Results) -> Vec<Vec<String>> {
-    let mut rows = Vec::new();
-    for (kind, axis) in [Kind::Compiled, Kind::Interpreted]
-        .into_iter()
-        .flat_map(|kind| AXES.iter().map(move |axis| (kind, axis)))
-    {
-        let Some(mine) = axis.figure(results, ours(kind)) else {
-            continue;
-        };
-        let fastest = |metered: bool| {
-            let lanes = results
-                .lanes()
-                .filter(|lane| lane.is_peer() && lane.kind == kind);
-            let free = super::lanes::Metering::None;
-            let lanes = lanes.filter(|lane| !metered || lane.metering != free);
-            let figures = lanes.filter_map(|lane| Some((lane, axis.figure(results, lane.name)?)));
-            figures
-                .min_by(|a, b| a.1.total_cmp(&b.1))
-                .filter(|(_, figure)| figure * TIE < mine)
-        };
-        let Some((lane, figure)) = fastest(false) else {
-            continue;
-        };
-        let like = fastest(true);
-        rows.push(vec![
-            format!("{}, {}", axis.name, axis.unit),
-            ours(kind).to_owned(),
-            number(mine),
-            format!("{} {}", lane.name, number(figure)),
-            like.map_or("-".to_owned(), |(lane, figure)| {
-                format!("{} {}", lane.name, number(figure))
-            }),
-            format!("{:.2}", mine / figure),
-        ]);
-    }
-    rows
 }
 
 /// Three significant digits.
@@ -294,7 +200,9 @@ fn axes(results: &Results) -> Section {
             "start-up: a program that does nothing, from bytes to its value; instance: making one \
              of a compiled program (native: a fork); compile: what a first run of 1000 functions \
              costs beyond a second, per RV64E instruction; host call: there and back; new page: \
-             first write of a page, with a few reads of it."
+             first write of a page, with a few reads of it. Engines that make all pages before \
+             the run pay for them in `instance`. `-`: too small to tell from noise, or not \
+             measured; the reasons are below."
                 .to_owned(),
         ],
         head,
@@ -304,45 +212,71 @@ fn axes(results: &Results) -> Section {
 
 fn ratios(results: &Results, kind: Kind, phase: Phase) -> Section {
     let lanes = of_kind(results, kind);
-    let lanes = lanes.iter().filter(|lane| lane.name != super::lanes::BASE);
-    let mut head = vec![
-        "workload".to_owned(),
-        "class".to_owned(),
-        "native ms".to_owned(),
-    ];
-    head.extend(lanes.clone().map(|lane| lane.name.to_owned()));
-    let rows = results.counted().into_iter().map(|workload| {
+    let lanes: Vec<_> = lanes.into_iter().filter(|lane| lane.name != BASE).collect();
+    let peers = lanes.iter().any(|lane| lane.is_peer());
+    let mut head = vec!["workload".to_owned(), "class".to_owned()];
+    head.push("native ms".to_owned());
+    head.extend(lanes.iter().map(|lane| lane.name.to_owned()));
+    if peers {
+        head.push(format!("{} over best peer", ours(kind)));
+    }
+    let mut columns: Vec<Vec<f64>> = vec![Vec::new(); lanes.len() + 1];
+    let mut rows = Vec::new();
+    for workload in results.counted() {
         let size = if kind == Kind::Interpreted {
             workload.small
         } else {
             workload.full
         };
         let native = results.cells.iter().find(|cell| {
-            cell.lane == super::lanes::BASE
-                && cell.workload == workload.name
-                && cell.argument == size
+            cell.lane == BASE && cell.workload == workload.name && cell.argument == size
         });
+        let ratio = |lane: &str| results.ratio(lane, workload.name, phase);
+        let mut figures: Vec<_> = lanes.iter().map(|lane| ratio(lane.name)).collect();
+        if peers {
+            let best = results.best_peer(kind, workload.name, phase, |_| true);
+            figures.push(
+                ratio(ours(kind))
+                    .zip(best)
+                    .map(|(mine, (_, best))| mine / best),
+            );
+        }
+        for (column, figure) in columns.iter_mut().zip(&figures) {
+            column.extend(figure);
+        }
         let mut row = vec![workload.name.to_owned(), workload.class.name().to_owned()];
         row.push(cell(native.map(|native| native.best(Phase::Warm) / 1e6)));
-        row.extend(
-            lanes
-                .clone()
-                .map(|lane| cell(results.ratio(lane.name, workload.name, phase))),
-        );
-        row
-    });
+        row.extend(figures.into_iter().map(cell));
+        rows.push(row);
+    }
+    columns.truncate(head.len() - 3);
+    let below = |name: &str, figure: fn(&[f64]) -> Option<f64>| {
+        let cells = columns.iter().map(|column| cell(figure(column)));
+        let names = [name, "", ""].map(str::to_owned).into_iter();
+        names.chain(cells).collect::<Vec<_>>()
+    };
+    let worst = |column: &[f64]| column.iter().copied().max_by(f64::total_cmp);
+    if rows.len() > 1 {
+        rows.extend([below("geometric mean", geomean), below("worst", worst)]);
+    }
     let (title, text) = match (kind, phase) {
-        (Kind::Interpreted, _) => ("Interpreters by workload", "Best time over native."),
+        (Kind::Interpreted, _) => (
+            "Interpreters by workload",
+            "Time of a run over native, best of all rounds.",
+        ),
         (_, Phase::Cold) => (
             "Compilers by workload, cold",
-            "From bytes to the value of the first run, over a native run.",
+            "From bytes to the value of the first run, over a native run, best of all rounds.",
         ),
-        _ => ("Compilers by workload", "Best time of a run over native."),
+        _ => (
+            "Compilers by workload",
+            "Time of a run over native, best of all rounds.",
+        ),
     };
     Section {
         title,
         text: vec![text.to_owned()],
-        rows: rows.collect(),
+        rows,
         head,
     }
 }
@@ -444,13 +378,38 @@ fn method(results: &Results) -> Section {
         title: "Machine and method",
         text: vec![
             "Every engine is a process of its own on one core (PolkaVM's linux sandbox on any), \
-             ahead of other work where allowed. In each round every engine compiles the program, \
-             runs it in a fresh instance (cold) and again in another (the run); then the next \
-             engine. Figures are the best of all rounds. All programs are the same C with the same \
+             ahead of other work where allowed. A round goes through all workloads; in each, \
+             every engine compiles the program, runs it in a fresh instance (cold) and again in \
+             another (the run); then the next engine. Rounds end before the time does. Figures are the best of all rounds. All programs are the same C with the same \
              headers. A time counts only if the checksum is the native one."
                 .to_owned(),
         ],
         head: vec!["what".to_owned(), "value".to_owned()],
         rows: rows.into_iter().map(|row| row.to_vec()).collect(),
+    }
+}
+
+fn spent(results: &Results) -> Section {
+    let total = |f: fn(&Spent) -> f64| results.spent.iter().map(f).sum::<f64>();
+    let row = |what: &str, wall: f64, cpu: f64| {
+        vec![what.to_owned(), format!("{wall:.1}"), format!("{cpu:.1}")]
+    };
+    let rows = results.spent.iter();
+    let rows = rows.map(|spent| row(&spent.what, spent.wall, spent.cpu));
+    let mut rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        rows.push(row(
+            "all",
+            total(|spent| spent.wall),
+            total(|spent| spent.cpu),
+        ));
+    }
+    Section {
+        title: "What this run took",
+        text: Vec::new(),
+        head: ["part", "s by the clock", "s on all cores"]
+            .map(str::to_owned)
+            .to_vec(),
+        rows,
     }
 }
