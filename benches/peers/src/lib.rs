@@ -120,7 +120,11 @@ fn answer<P: Peer>(
         Some(("run", argument)) => {
             let program = loaded.as_ref().ok_or("nothing is loaded")?;
             let Run { value, start, run } = peer.run(program, argument.parse()?)?;
-            Ok(format!("ok {value:#x} {} {}", start.as_nanos(), run.as_nanos()))
+            Ok(format!(
+                "ok {value:#x} {} {}",
+                start.as_nanos(),
+                run.as_nanos()
+            ))
         }
         _ => Err(format!("`{command}` is neither load nor run").into()),
     }

@@ -23,6 +23,18 @@ pub(crate) enum Form {
     PolkaVm,
     /// RV64 with all its registers.
     Ckb,
+    /// An object of clang's BPF target, which the runner links.
+    Bpf,
+}
+
+/// How an executable of a form is linked.
+enum Linker {
+    /// Clang links.
+    Clang,
+    /// A tool beside clang, with these options.
+    Tool(&'static str, &'static [&'static str]),
+    /// Nobody; the object is what the runner takes.
+    None,
 }
 
 impl Form {
@@ -35,6 +47,7 @@ impl Form {
             Self::Wasm => "wasm",
             Self::PolkaVm => "polkavm.elf",
             Self::Ckb => "ckb.elf",
+            Self::Bpf => "bpf.o",
         }
     }
 
@@ -65,6 +78,13 @@ impl Form {
                 // All of its memory is 4 MiB.
                 "-DPVM_HEAP_SIZE=2097152",
             ],
+            Self::Bpf => &[
+                "--target=bpf",
+                "-mcpu=v2",
+                // Frames of the machine that runs it have 4 KiB.
+                "-mllvm",
+                "-bpf-stack-size=4096",
+            ],
         }
     }
 
@@ -74,15 +94,16 @@ impl Form {
             Self::Wasm => &["wasm.c"],
             Self::PolkaVm => &["polkavm.c"],
             Self::Ckb => &["ckb.c"],
-            Self::Native | Self::NativeBest | Self::Pvm2 => &[],
+            Self::Native | Self::NativeBest | Self::Pvm2 | Self::Bpf => &[],
         }
     }
 
-    /// The linker and its options; nothing where clang links.
-    fn linker(self) -> Option<(&'static str, &'static [&'static str])> {
+    /// Who links.
+    fn linker(self) -> Linker {
         match self {
-            Self::Native | Self::NativeBest | Self::Pvm2 => None,
-            Self::Wasm => Some((
+            Self::Native | Self::NativeBest | Self::Pvm2 => Linker::Clang,
+            Self::Bpf => Linker::None,
+            Self::Wasm => Linker::Tool(
                 "wasm-ld",
                 &[
                     "--no-entry",
@@ -90,8 +111,8 @@ impl Form {
                     "--allow-undefined",
                     "-zstack-size=1048576",
                 ],
-            )),
-            Self::PolkaVm => Some((
+            ),
+            Self::PolkaVm => Linker::Tool(
                 "ld.lld",
                 &[
                     "-pie",
@@ -104,8 +125,8 @@ impl Form {
                     "--gc-sections",
                     "-e0",
                 ],
-            )),
-            Self::Ckb => Some(("ld.lld", &["-static", "--gc-sections", "-e_start"])),
+            ),
+            Self::Ckb => Linker::Tool("ld.lld", &["-static", "--gc-sections", "-e_start"]),
         }
     }
 }
@@ -125,15 +146,10 @@ const LIBRARY: [&str; 9] = [
 
 /// What every target without a system is compiled with. `-U__riscv` makes the guests use the
 /// host's functions instead of the instructions of PVM2.
-const FREESTANDING: [&str; 7] = [
-    "-O2",
-    "-w",
-    "-U__riscv",
-    "-ffreestanding",
-    "-nostdlibinc",
-    "-ffunction-sections",
-    "-fdata-sections",
-];
+const FREESTANDING: [&str; 5] = ["-O2", "-w", "-U__riscv", "-ffreestanding", "-nostdlibinc"];
+
+/// What a linker needs to leave out what is not used.
+const SECTIONS: [&str; 2] = ["-ffunction-sections", "-fdata-sections"];
 
 /// Clang and the linkers of its version, with the places of sources and results.
 pub(crate) struct Toolchain {
@@ -173,9 +189,9 @@ impl Toolchain {
 
     /// Compiles what all workloads of a form share. Must come before the workloads.
     pub(crate) fn library(&self, form: Form) -> Result<(), String> {
-        if form.linker().is_none() {
+        let Linker::Tool(..) = form.linker() else {
             return Ok(());
-        }
+        };
         let folder = self.out.join(form.suffix().replace('.', "-"));
         fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
         let peers = self.source.join("benches/peers/rt");
@@ -191,8 +207,12 @@ impl Toolchain {
     fn compiler(&self, form: Form) -> Command {
         let mut command = Command::new(&self.clang);
         command.args(form.target());
-        if form.linker().is_some() {
+        if let Linker::Tool(..) | Linker::None = form.linker() {
             command.args(FREESTANDING);
+            // Objects that nobody links keep their code in one section.
+            if let Linker::Tool(..) = form.linker() {
+                command.args(SECTIONS);
+            }
             command
                 .arg("-isystem")
                 .arg(self.source.join("benches/peers/rt/include"));
@@ -222,6 +242,7 @@ impl Toolchain {
             Form::Pvm2 => self.guest(workload, &source),
             Form::Native | Form::NativeBest => self.native(workload, form, &source),
             Form::Wasm | Form::PolkaVm | Form::Ckb => self.elsewhere(workload, form, &source),
+            Form::Bpf => self.object(form, &source, self.file(workload.name, form)),
         }
     }
 
@@ -256,18 +277,20 @@ impl Toolchain {
         Ok(path)
     }
 
-    fn elsewhere(&self, workload: &Workload, form: Form, source: &Path) -> Result<PathBuf, String> {
-        let Some((linker, options)) = form.linker() else {
-            return Err(format!("{form:?} has no linker"));
-        };
-        let (object, path) = (
-            self.out
-                .join(format!("{}.{}.o", workload.name, form.suffix())),
-            self.file(workload.name, form),
-        );
+    fn object(&self, form: Form, source: &Path, object: PathBuf) -> Result<PathBuf, String> {
         let mut command = self.compiler(form);
         command.arg("-c").arg(source).arg("-o").arg(&object);
         run(command)?;
+        Ok(object)
+    }
+
+    fn elsewhere(&self, workload: &Workload, form: Form, source: &Path) -> Result<PathBuf, String> {
+        let Linker::Tool(linker, options) = form.linker() else {
+            return Err(format!("{form:?} has no linker"));
+        };
+        let object = format!("{}.{}.o", workload.name, form.suffix());
+        let object = self.object(form, source, self.out.join(object))?;
+        let path = self.file(workload.name, form);
         let folder = self.out.join(form.suffix().replace('.', "-"));
         let own = form.own_runtime().iter();
         let own = own.map(|name| folder.join(name).with_extension("o"));
@@ -299,5 +322,7 @@ fn run(mut command: Command) -> Result<(), String> {
     let text = String::from_utf8_lossy(&output.stderr);
     let line = text.lines().find(|line| line.contains("error"));
     let line = line.or(text.lines().next()).unwrap_or("no message");
+    // Folders of this machine say nothing to a reader.
+    let line = line.rsplit_once("error: ").map_or(line, |(_, what)| what);
     Err(format!("{name}: {line}"))
 }

@@ -9,10 +9,10 @@ use std::fmt::Write;
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1f2630;--soft:#5a6472;--line:#dde1e7;--paper:#fff;\
 --ours:#e6f0ff;--bar:#9db8d2;--rivet:#d4251c;--grey:#808892;--blue:#1f6fb4;--teal:#129aa0;\
---green:#2a9d4a;--violet:#8a5bb5;--amber:#c98a12}
+--green:#2a9d4a;--violet:#8a5bb5;--amber:#c98a12;--brown:#8a5a3c}
 @media(prefers-color-scheme:dark){:root{--ink:#e2e6ec;--soft:#9aa4b1;--line:#323a45;\
 --paper:#14181d;--ours:#1c2d47;--bar:#4a6785;--rivet:#ff5f55;--grey:#8d96a2;--blue:#5aa7ec;\
---teal:#3cc4ca;--green:#4fc774;--violet:#b68be0;--amber:#e2ab3f}}
+--teal:#3cc4ca;--green:#4fc774;--violet:#b68be0;--amber:#e2ab3f;--brown:#c08a66}}
 body{font:15px/1.5 system-ui,sans-serif;max-width:1200px;margin:2em auto;padding:0 1em;\
 color:var(--ink);background:var(--paper)}
 h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2.2em}p{max-width:60em}

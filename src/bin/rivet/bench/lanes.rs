@@ -9,7 +9,7 @@ pub(crate) enum Kind {
     Native,
     /// Machine code made when the program is loaded or run.
     Compiled,
-    /// No machine code; runs the smaller size of each workload.
+    /// No machine code.
     Interpreted,
 }
 
@@ -61,6 +61,16 @@ pub(crate) struct Lane {
     pub(crate) form: Form,
     /// Runs on more than one core at a time, so it is not pinned.
     pub(crate) roams: bool,
+    pub(crate) size: Size,
+}
+
+/// Which argument of a workload a lane runs. Native lanes run both, so that each lane is compared
+/// with native code that did the same work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Size {
+    Full,
+    /// For lanes that would take too long otherwise.
+    Small,
 }
 
 impl Lane {
@@ -86,6 +96,15 @@ const fn native(name: &'static str, form: Form) -> Lane {
         metering: Metering::None,
         form,
         roams: false,
+        size: Size::Full,
+    }
+}
+
+/// The usual size of a kind.
+const fn size(kind: Kind) -> Size {
+    match kind {
+        Kind::Native | Kind::Compiled => Size::Full,
+        Kind::Interpreted => Size::Small,
     }
 }
 
@@ -98,6 +117,7 @@ const fn rivet(name: &'static str, mode: &'static str, kind: Kind) -> Lane {
         metering: Metering::Pipeline,
         form: Form::Pvm2,
         roams: false,
+        size: size(kind),
     }
 }
 
@@ -113,6 +133,7 @@ const fn wasmtime(name: &'static str, mode: &'static str, metering: Metering) ->
         metering,
         form: Form::Wasm,
         roams: false,
+        size: Size::Full,
     }
 }
 
@@ -128,6 +149,7 @@ const fn wasmi(name: &'static str, mode: &'static str, metering: Metering) -> La
         metering,
         form: Form::Wasm,
         roams: false,
+        size: Size::Small,
     }
 }
 
@@ -144,11 +166,28 @@ const fn polkavm(name: &'static str, mode: &'static str, kind: Kind, metering: M
         form: Form::PolkaVm,
         // The linux sandbox is two processes that hand each other the work.
         roams: mode.as_bytes()[0] == b'l',
+        size: size(kind),
+    }
+}
+
+const fn sbpf(name: &'static str, mode: &'static str, kind: Kind, metering: Metering) -> Lane {
+    Lane {
+        name,
+        mode,
+        runner: Runner::Peer {
+            feature: "sbpf",
+            package: "solana-sbpf",
+        },
+        kind,
+        metering,
+        form: Form::Bpf,
+        roams: false,
+        size: Size::Small,
     }
 }
 
 /// Every lane, in the order of the rounds.
-pub(crate) const LANES: [Lane; 20] = [
+pub(crate) const LANES: [Lane; 23] = [
     native(BASE, Form::Native),
     native("native -O3", Form::NativeBest),
     rivet(JIT, "jit", Kind::Compiled),
@@ -192,6 +231,13 @@ pub(crate) const LANES: [Lane; 20] = [
         Kind::Compiled,
         Metering::Pipeline,
     ),
+    sbpf("sbpf", "jit", Kind::Compiled, Metering::None),
+    sbpf(
+        "sbpf metered",
+        "jit-metered",
+        Kind::Compiled,
+        Metering::Flat,
+    ),
     rivet(INTERP, "interp", Kind::Interpreted),
     wasmi("wasmi", "plain", Metering::None),
     wasmi("wasmi fuel", "fuel", Metering::Flat),
@@ -224,5 +270,12 @@ pub(crate) const LANES: [Lane; 20] = [
         metering: Metering::Flat,
         form: Form::Ckb,
         roams: false,
+        size: Size::Small,
     },
+    sbpf(
+        "sbpf interp metered",
+        "interpreter-metered",
+        Kind::Interpreted,
+        Metering::Flat,
+    ),
 ];

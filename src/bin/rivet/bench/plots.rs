@@ -67,6 +67,7 @@ fn mark(lane: &Lane, x: f64, y: f64) -> String {
         "winch" => "--teal",
         "polkavm" if lane.name.contains("linux") => "--green",
         "polkavm" => "--violet",
+        "sbpf" => "--brown",
         _ => "--amber",
     };
     let radius = if family == "rivet" { 6.0 } else { 4.5 };

@@ -2,7 +2,7 @@
 
 use super::budget::{Budget, Part, Spent};
 use super::build::Programs;
-use super::lanes::{BASE, Kind, LANES, Lane, Runner};
+use super::lanes::{BASE, Kind, LANES, Lane, Runner, Size};
 use super::machine;
 use super::results::{Cell, Missing, Phase};
 use super::server::{Refusal, Server};
@@ -133,10 +133,10 @@ fn turns<'a>(programs: &'a Programs, workload: &'static Workload) -> Vec<Turn<'a
         let Some(path) = programs.file(lane, workload) else {
             continue;
         };
-        let mut arguments = match lane.kind {
-            Kind::Native => vec![workload.full, workload.small],
-            Kind::Compiled => vec![workload.full],
-            Kind::Interpreted => vec![workload.small],
+        let mut arguments = match (lane.kind, lane.size) {
+            (Kind::Native, _) => vec![workload.full, workload.small],
+            (_, Size::Full) => vec![workload.full],
+            (_, Size::Small) => vec![workload.small],
         };
         arguments.dedup();
         turns.extend(arguments.into_iter().map(|argument| Turn {

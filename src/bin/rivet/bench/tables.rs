@@ -310,7 +310,7 @@ fn medians(results: &Results) -> Section {
 }
 
 fn missing(results: &Results) -> Section {
-    let mut rows: Vec<Vec<String>> = results
+    let rows: Vec<Vec<String>> = results
         .missing
         .iter()
         .map(|missing| {
@@ -326,14 +326,6 @@ fn missing(results: &Results) -> Section {
             ]
         })
         .collect();
-    let peers = results.lanes().any(Lane::is_peer);
-    if peers {
-        rows.push(
-            ["sbpf", "all", "no eBPF toolchain links these programs: LLVM's BPF target has 512 bytes of stack, no 128-bit products and no linker"]
-                .map(str::to_owned)
-                .to_vec(),
-        );
-    }
     Section {
         title: "Not measured",
         text: if rows.is_empty() {

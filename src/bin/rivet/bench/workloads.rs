@@ -31,9 +31,9 @@ pub(crate) struct Workload {
     /// The file in `guests/c`, without its ending.
     pub(crate) source: &'static str,
     pub(crate) class: Class,
-    /// Argument for compiled lanes.
+    /// Argument for most compiled lanes.
     pub(crate) full: u64,
-    /// Argument for interpreted lanes.
+    /// Argument for interpreted lanes and slow ones.
     pub(crate) small: u64,
 }
 
