@@ -160,6 +160,8 @@ fn a_recording_agrees_with_its_program_and_a_changed_one_does_not() {
     assert_eq!(json(&same)["whole"], true);
 
     let recording = std::fs::read(&trace).expect("it was written");
+    let piped = rivet(&["trace", "--binary", "-", "--arg", "9", &fib()]);
+    assert_eq!(piped.stdout, recording, "- is standard output");
     std::fs::write(&bad, &recording[..recording.len() / 2]).expect("a file");
     let part = rivet(&["diff", &fib(), "--trace", &bad, "--json"]);
     assert_eq!(part.status.code(), Some(0), "{}", stderr(&part));

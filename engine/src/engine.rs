@@ -90,4 +90,10 @@ impl Engine {
     pub fn load_raw(&self, raw: Raw) -> Result<Program, LoadError> {
         Program::of_raw(&self.config, &self.chosen, raw)
     }
+
+    /// Loads bare code that another engine has loaded already.
+    #[cfg(feature = "diff")]
+    pub(crate) fn load_beside(&self, other: &Program) -> Result<Program, LoadError> {
+        Program::beside(&self.config, &self.chosen, other)
+    }
 }

@@ -180,6 +180,7 @@ impl Program {
             config,
             chosen,
             image.code_shared(),
+            None,
             regions,
             image.endpoints().to_vec(),
             Identity::new(&config.cost_model, Some(image)),
@@ -194,13 +195,36 @@ impl Program {
         regions.sort_by_key(|region| region.first);
         let identity = Identity::new(&config.cost_model, None);
         let code = raw.code.into();
-        Self::build(config, chosen, code, regions, Vec::new(), identity)
+        Self::build(config, chosen, code, None, regions, Vec::new(), identity)
+    }
+
+    /// Bare code that another engine has loaded, on this one: its block starts are shared.
+    #[cfg(feature = "diff")]
+    pub(crate) fn beside(
+        config: &Config,
+        chosen: &Chosen,
+        other: &Self,
+    ) -> Result<Self, LoadError> {
+        let inner = &*other.0;
+        let identity = Identity::new(&config.cost_model, None);
+        let (code, starts) = (Arc::clone(&inner.code), Arc::clone(inner.interp.starts()));
+        let regions = inner.regions.to_vec();
+        Self::build(
+            config,
+            chosen,
+            code,
+            Some(starts),
+            regions,
+            Vec::new(),
+            identity,
+        )
     }
 
     fn build(
         config: &Config,
         chosen: &Chosen,
         code: Arc<[u8]>,
+        starts: Option<Arc<BlockStarts>>,
         regions: Vec<Region>,
         endpoints: Vec<(Key, EndpointDef)>,
         identity: Identity,
@@ -223,7 +247,8 @@ impl Program {
         let costs = config
             .cost_model
             .frame(footprint, writable.map(|r| u64::from(r.pages)));
-        let interp = rivet_interp::Program::new(Arc::clone(&code), costs);
+        let starts = starts.unwrap_or_else(|| Arc::new(BlockStarts::scan(&code)));
+        let interp = rivet_interp::Program::with_starts(Arc::clone(&code), starts, costs);
         let template = || {
             sparse::template(config, &code, &regions)
                 .map(Mutex::new)

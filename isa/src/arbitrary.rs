@@ -89,13 +89,18 @@ impl Random {
     /// An immediate that this format can hold.
     pub const fn immediate(&mut self, format: Format) -> i32 {
         let (min, max, multiple) = format.immediate_range();
-        let any = min + self.below(((max - min) / multiple + 1) as u64) as i64 * multiple;
-        let value = match self.below(6) {
+        let bits = self.bits();
+        let value = match ((bits & 0xFFFF_FFFF) * 6) >> 32 {
             0 => min,
             1 => max,
             2 if min < 0 => -multiple,
             3 => 0,
-            _ => any,
+            _ => {
+                // No format has more than 2^20 of them.
+                let shift = multiple.trailing_zeros();
+                let count = ((max - min) >> shift) as u64 + 1;
+                min + ((((bits >> 32) * count) >> 32) << shift) as i64
+            }
         };
         value as i32
     }

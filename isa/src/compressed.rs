@@ -28,6 +28,28 @@ struct Immediate {
     count: usize,
     /// Number of bits of the immediate when it is signed, else 0.
     sign_width: u32,
+    /// The bits of the immediate that the runs hold.
+    held: u32,
+}
+
+impl Immediate {
+    /// Where the halfword has the bits of a value; `None` if it cannot hold the value.
+    fn place(&self, value: i32) -> Option<u32> {
+        let bits = match self.sign_width {
+            0 => value as u32,
+            width => {
+                let low = value as u32 & u32::MAX >> (32 - width);
+                ((low << (32 - width)) as i32 >> (32 - width) == value).then_some(low)?
+            }
+        };
+        if bits & !self.held != 0 {
+            return None;
+        }
+        let runs = self.runs[..self.count].iter();
+        Some(runs.fold(0, |half, run| {
+            half | (bits >> run.to & ((1 << run.width) - 1)) << run.from
+        }))
+    }
 }
 
 /// Where a register operand comes from.
@@ -81,6 +103,7 @@ const fn immediate(text: &str, mask: u32) -> Immediate {
         runs: [none; MAX_RUNS],
         count: 0,
         sign_width: 0,
+        held: 0,
     };
     let mut left = mask;
     let mut i = 0;
@@ -120,6 +143,7 @@ const fn immediate(text: &str, mask: u32) -> Immediate {
 
 /// Adds a bit, extending the last run downwards where the two are neighbours.
 const fn push_bit(imm: &mut Immediate, from: u8, to: u8) {
+    imm.held |= 1 << to;
     if imm.count > 0 {
         let last = &mut imm.runs[imm.count - 1];
         if last.from == from + 1 && last.to == to + 1 {
@@ -221,21 +245,37 @@ impl CompressedForm {
 
     /// The halfword of this form that expands to `inst`, if there is one.
     pub fn encode(&self, inst: Inst) -> Option<u16> {
-        let imm = inst.imm() as u32;
-        let mut half = self.pattern.bits;
-        for run in &self.imm.runs[..self.imm.count] {
-            half |= (imm >> run.to & ((1 << run.width) - 1)) << run.from;
+        if inst.op() != self.op {
+            return None;
         }
         let fields = [
             (self.rd, inst.rd()),
             (self.rs1, inst.rs1()),
             (self.rs2, inst.rs2()),
         ];
+        let mut half = self.pattern.bits;
         for (field, reg) in fields {
             half |= put(field, reg)?;
         }
-        let back = (inst.op() == self.op && self.matches(half)).then(|| self.decode(half))?;
-        (back == inst).then_some(half as u16)
+        // Two operands of one field must be one register.
+        if fields
+            .iter()
+            .any(|(field, reg)| register(*field, half) != *reg)
+        {
+            return None;
+        }
+        half |= self.imm.place(inst.imm())?;
+        self.matches(half).then_some(half as u16)
+    }
+
+    /// The halfword of this form with these bits where the form leaves a choice, and what it
+    /// expands to; `None` if that is another form or reserved.
+    #[cfg(feature = "generate")]
+    pub(crate) fn filled(&self, bits: u16) -> Option<(u16, Inst)> {
+        let half = self.pattern.bits | u32::from(bits) & !self.pattern.mask;
+        self.matches(half)
+            .then(|| (half as u16, self.decode(half)))
+            .filter(|(_, inst)| inst.op() == self.op)
     }
 
     const fn decode(&self, half: u32) -> Inst {

@@ -54,7 +54,8 @@ pub fn encode(inst: Inst) -> Result<u32, EncodeError> {
     let row = op.row();
     let (min, max, multiple) = row.format.immediate_range();
     let value = i64::from(inst.imm());
-    if value < min || value > max || value % multiple != 0 {
+    // Of two's complement, so the sign does not matter.
+    if value < min || value > max || value & (multiple - 1) != 0 {
         return Err(EncodeError::Immediate {
             op,
             value: inst.imm(),

@@ -3,8 +3,8 @@
 use super::subject::{Session, Step};
 use crate::error::HostError;
 use rivet_interp::State;
-use rivet_isa::generate::Run;
-use rivet_isa::{Exit, Gas, PageIndex, Pc, SLOTS, Slot};
+use rivet_isa::generate::{HAND_OVER, Run};
+use rivet_isa::{Exit, Gas, PAGE_SIZE, PageIndex, Pc, SLOTS, Slot};
 use std::fmt;
 
 /// Where two sides are compared.
@@ -49,6 +49,8 @@ pub struct Summary {
     pub blocks: u64,
     /// Exits compared.
     pub exits: u64,
+    /// Programs of a chain that were begun, the first included.
+    pub programs: u64,
     /// The last exit.
     pub last: Option<Exit>,
     /// Private pages at the end.
@@ -176,9 +178,13 @@ pub fn compare(
 ) -> Result<Summary, Box<Difference>> {
     let from = super::subject::state_of(run);
     let started = [a.start(run), b.start(run)];
+    let summary = Summary {
+        programs: 1,
+        ..Summary::default()
+    };
     let mut pair = Pair {
         sides: [a, b],
-        summary: Summary::default(),
+        summary,
         from,
     };
     if started.iter().any(Result::is_err) {
@@ -241,6 +247,15 @@ impl Pair<'_> {
                     if done {
                         break;
                     }
+                    if matches!(
+                        exit,
+                        Exit::HostCall {
+                            selector: HAND_OVER,
+                            ..
+                        }
+                    ) {
+                        self.summary.programs += 1;
+                    }
                     if exit == Exit::OutOfGas {
                         let Some(gas) = refills.next().and_then(|gas| Gas::new(*gas)) else {
                             break;
@@ -268,12 +283,22 @@ impl Pair<'_> {
         let looked_at = if few { PAGES_PER_BLOCK } else { pages.len() };
         for i in 0..looked_at {
             let page = pages[if few { (turn + i) % pages.len() } else { i }];
-            if known_to_differ(a.digest(page), b.digest(page)) {
+            if content_differs(&**a, &**b, page) {
                 return Err(self.differ([Ok(step), Ok(step)], Some(page)));
             }
         }
         Ok(pages.len())
     }
+}
+
+/// Whether a page is known to differ: by its bytes where both sides know them, else by digests.
+fn content_differs(a: &dyn Session, b: &dyn Session, page: PageIndex) -> bool {
+    let mut bytes = [[0; PAGE_SIZE as usize]; 2];
+    let [x, y] = &mut bytes;
+    if a.copy_page(page, x) && b.copy_page(page, y) {
+        return x != y;
+    }
+    known_to_differ(a.digest(page), b.digest(page))
 }
 
 /// Whether both digests are known and differ.

@@ -273,8 +273,9 @@ fn explain(
     let mut restart = b.or(a);
     let mut instruction = None;
     if sides.iter().all(|side| side.runs_anything()) {
-        restart = restart.filter(|case| differs(sides, case).is_some());
+        // Behind the block the difference may vanish again, so the cut block is asked first.
         instruction = restart.as_ref().and_then(|case| culprit(sides, case, from));
+        restart = restart.filter(|case| differs(sides, case).is_some());
     }
     Ok(Located {
         blocks,

@@ -20,7 +20,7 @@ const LEN_MASK: u64 = 0x1FFF;
 /// | 2 | changes a0 to a5 |
 /// | 3 | asks the rest of the selector as extra gas, else as 7 |
 /// | 4 | fills the a1 mod 8192 bytes at a0, if they are writable |
-/// | 5 | suspends |
+/// | 5 | suspends; so does [`HAND_OVER`](rivet_isa::generate::HAND_OVER) |
 /// | 6 | is not answered unless [`answers`](Self::answers) |
 /// | 7 | a3 = the eight bytes at a0 |
 ///

@@ -6,7 +6,7 @@ use crate::call::{Host, NoHost};
 use crate::engine::Engine;
 use crate::error::{HostError, LoadError};
 use crate::machine::Machine;
-use crate::program::{Raw, Start};
+use crate::program::{Program, Raw, Start};
 use crate::trace::digest;
 use rivet_image::RegionKind;
 use rivet_interp::State;
@@ -37,6 +37,14 @@ pub trait Subject: Sync {
     /// # Errors
     /// [`LoadError`] if the case breaks the rules of ISA §12.
     fn load(&self, case: &Case) -> Result<Box<dyn Session>, LoadError>;
+
+    /// [`load`](Self::load) of a case that `other` has loaded, sharing what no engine decides.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    fn load_beside(&self, case: &Case, _: &dyn Session) -> Result<Box<dyn Session>, LoadError> {
+        self.load(case)
+    }
 }
 
 /// A case on one side.
@@ -65,6 +73,11 @@ pub trait Session {
         }
     }
 
+    /// The program as an engine of this crate has it, if one does.
+    fn program(&self) -> Option<&Program> {
+        None
+    }
+
     /// Registers, pc and gas.
     fn state(&self) -> State;
 
@@ -80,6 +93,15 @@ pub trait Session {
 
     /// The bytes of a page, where they are known.
     fn page(&self, page: PageIndex) -> Option<Box<[u8; PAGE_SIZE as usize]>>;
+
+    /// Copies the bytes of a page, where they are known; says whether they are.
+    fn copy_page(&self, page: PageIndex, into: &mut [u8; PAGE_SIZE as usize]) -> bool {
+        let bytes = self.page(page);
+        if let Some(bytes) = &bytes {
+            *into = **bytes;
+        }
+        bytes.is_some()
+    }
 
     /// Another session in the same state.
     ///
@@ -152,13 +174,30 @@ impl Subject for Contender {
     }
 
     fn load(&self, case: &Case) -> Result<Box<dyn Session>, LoadError> {
-        let program = self.engine.load_raw(raw(case))?;
-        let machine = program.machine(Start::at(0)).expect("no endpoint is named");
-        Ok(Box::new(Backed {
-            machine,
+        self.engine
+            .load_raw(raw(case))
+            .map(|program| self.session(&program))
+    }
+
+    fn load_beside(&self, case: &Case, other: &dyn Session) -> Result<Box<dyn Session>, LoadError> {
+        match other.program() {
+            Some(program) => {
+                let program = self.engine.load_beside(program)?;
+                Ok(self.session(&program))
+            }
+            None => self.load(case),
+        }
+    }
+}
+
+impl Contender {
+    fn session(&self, program: &Program) -> Box<dyn Session> {
+        let machine = program.machine(Start::at(0));
+        Box::new(Backed {
+            machine: machine.expect("invariant: a start at a pc names no endpoint"),
             calls: self.calls,
             answers: false,
-        }))
+        })
     }
 }
 
@@ -212,6 +251,10 @@ impl Session for Backed {
         Ok(exit)
     }
 
+    fn program(&self) -> Option<&Program> {
+        Some(self.machine.program())
+    }
+
     fn state(&self) -> State {
         State {
             regs: *self.machine.regs(),
@@ -238,6 +281,10 @@ impl Session for Backed {
         let mut bytes = Box::new([0; PAGE_SIZE as usize]);
         self.machine.read(page.base(), &mut *bytes).ok()?;
         Some(bytes)
+    }
+
+    fn copy_page(&self, page: PageIndex, into: &mut [u8; PAGE_SIZE as usize]) -> bool {
+        self.machine.read(page.base(), into).is_ok()
     }
 
     fn fork(&mut self) -> Result<Box<dyn Session>, HostError> {

@@ -4,9 +4,9 @@
 //! named by the seed of its bundle and its number there.
 
 use super::compare::{Difference, Plan, compare};
-use super::subject::Subject;
+use super::subject::{Session, Subject};
 use crate::error::LoadError;
-use rivet_isa::generate::{self, Case, Damage, Run};
+use rivet_isa::generate::{self, Case, Damage, Mix, Run};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
@@ -31,8 +31,8 @@ impl Kind {
     /// The case of a seed.
     pub fn case(self, seed: u64) -> Case {
         match self {
-            Self::Valid { bundle } => generate::bundle(seed, bundle.max(1)),
-            Self::Neighbours { bundle } => generate::neighbours(seed, bundle.max(1)),
+            Self::Valid { bundle } => generate::chains(Mix::Usual, seed, bundle.max(1)),
+            Self::Neighbours { bundle } => generate::chains(Mix::Neighbours, seed, bundle.max(1)),
             Self::Hostile => {
                 let kinds = Damage::ALL;
                 generate::hostile(kinds[(seed % kinds.len() as u64) as usize], seed)
@@ -46,6 +46,11 @@ impl Kind {
             Self::Valid { bundle } | Self::Neighbours { bundle } => bundle.max(1),
             Self::Hostile => generate::HOSTILE_RUNS as u64,
         }
+    }
+
+    /// Whether a run may pass the programs of the runs behind it as well.
+    fn hands_over(self) -> bool {
+        !matches!(self, Self::Hostile)
     }
 
     /// How far apart the seeds of two cases are.
@@ -155,12 +160,16 @@ impl Volume {
             }
             let seed = self.seed.wrapping_add(number * self.kind.stride());
             let case = self.kind.case(seed);
-            let [mut a, mut b] = [sides[0].load(&case)?, sides[1].load(&case)?];
-            for (i, run) in case.runs.iter().enumerate() {
+            let [mut a, mut b] = load(sides, &case)?;
+            let mut i = 0;
+            while let Some(run) = case.runs.get(i) {
                 let result = compare(&mut *a, &mut *b, run, &self.plan);
-                watch.runs.fetch_add(1, Ordering::Relaxed);
+                let mut passed = 1;
                 match result {
                     Ok(summary) => {
+                        if self.kind.hands_over() {
+                            passed = summary.programs;
+                        }
                         watch.blocks.fetch_add(summary.blocks, Ordering::Relaxed);
                     }
                     Err(difference) => {
@@ -172,13 +181,21 @@ impl Volume {
                             difference,
                         });
                         // A side that failed is poisoned.
-                        [a, b] = [sides[0].load(&case)?, sides[1].load(&case)?];
+                        [a, b] = load(sides, &case)?;
                     }
                 }
+                watch.runs.fetch_add(passed, Ordering::Relaxed);
+                i += passed as usize;
             }
         }
         Ok(())
     }
+}
+
+fn load(sides: [&dyn Subject; 2], case: &Case) -> Result<[Box<dyn Session>; 2], LoadError> {
+    let a = sides[0].load(case)?;
+    let b = sides[1].load_beside(case, &*a)?;
+    Ok([a, b])
 }
 
 /// The case with one run.

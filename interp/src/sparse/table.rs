@@ -75,18 +75,26 @@ impl Leaf {
 
 /// Records by page number. A page without one is untouched.
 #[derive(Clone, Debug)]
-pub(super) struct Table(Box<[Option<Box<Leaf>>; LEAF]>);
+pub(super) struct Table {
+    leaves: Box<[Option<Box<Leaf>>; LEAF]>,
+    /// Numbers of the leaves there are, ascending: walks over all places would cost more than what
+    /// most programs touch.
+    there: Vec<u16>,
+}
 
 impl Default for Table {
     fn default() -> Self {
-        Self(Box::new([const { None }; LEAF]))
+        Self {
+            leaves: Box::new([const { None }; LEAF]),
+            there: Vec::new(),
+        }
     }
 }
 
 impl Table {
     pub(super) fn get(&self, page: PageIndex) -> Record {
         let page = page.index() as usize;
-        match &self.0[page / LEAF] {
+        match &self.leaves[page / LEAF] {
             Some(leaf) => leaf.records[page % LEAF],
             None => Record::default(),
         }
@@ -94,7 +102,12 @@ impl Table {
 
     pub(super) fn set(&mut self, page: PageIndex, record: Record) {
         let page = page.index() as usize;
-        let leaf = self.0[page / LEAF].get_or_insert_with(Leaf::new);
+        let number = page / LEAF;
+        let leaf = self.leaves[number].get_or_insert_with(|| {
+            let before = self.there.partition_point(|i| usize::from(*i) < number);
+            self.there.insert(before, number as u16);
+            Leaf::new()
+        });
         let place = page % LEAF;
         leaf.touched[place / 64] |= 1 << (place % 64);
         leaf.records[place] = record;
@@ -102,42 +115,42 @@ impl Table {
 
     /// Every page is untouched again.
     pub(super) fn forget(&mut self) {
-        let mut kept = 0;
-        for place in self.0.iter_mut() {
-            if let Some(leaf) = place {
-                kept += 1;
-                if kept > KEPT {
-                    *place = None;
-                } else {
-                    leaf.forget();
-                }
+        for number in self.there.drain(KEPT.min(self.there.len())..) {
+            self.leaves[usize::from(number)] = None;
+        }
+        for number in &self.there {
+            if let Some(leaf) = &mut self.leaves[usize::from(*number)] {
+                leaf.forget();
             }
         }
     }
 
+    /// The leaves from the one of this number on, with their numbers.
+    fn leaves_from(&self, first: usize) -> impl Iterator<Item = (usize, &Leaf)> + '_ {
+        let before = self.there.partition_point(|i| usize::from(*i) < first);
+        let numbers = self.there[before..].iter().map(|i| usize::from(*i));
+        numbers.filter_map(|i| Some((i, &**self.leaves[i].as_ref()?)))
+    }
+
     /// The first page at or after `page` with a record; it may be untouched itself.
     pub(super) fn next_candidate(&self, page: u32) -> Option<u32> {
-        let first = page as usize / LEAF;
-        let mut leaves = self.0.get(first..)?.iter().enumerate();
-        leaves.find_map(|(i, leaf)| {
-            let from = if i == 0 { page as usize % LEAF } else { 0 };
-            let place = leaf.as_ref()?.touched_from(from).next()?;
-            Some(((first + i) * LEAF + place) as u32)
+        let page = page as usize;
+        self.leaves_from(page / LEAF).find_map(|(i, leaf)| {
+            let from = if i == page / LEAF { page % LEAF } else { 0 };
+            let place = leaf.touched_from(from).next()?;
+            Some((i * LEAF + place) as u32)
         })
     }
 
     /// Every record of a touched page, in address order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (PageIndex, Record)> + '_ {
-        let leaves = self.0.iter().enumerate();
-        leaves
-            .filter_map(|(i, leaf)| Some((i, leaf.as_ref()?)))
-            .flat_map(|(i, leaf)| {
-                leaf.touched_from(0).filter_map(move |j| {
-                    let record = leaf.records[j];
-                    let page = PageIndex::new((i * LEAF + j) as u32)?;
-                    record.present().then_some((page, record))
-                })
+        self.leaves_from(0).flat_map(|(i, leaf)| {
+            leaf.touched_from(0).filter_map(move |j| {
+                let record = leaf.records[j];
+                let page = PageIndex::new((i * LEAF + j) as u32)?;
+                record.present().then_some((page, record))
             })
+        })
     }
 }
 

@@ -59,7 +59,7 @@ impl Author {
     }
 
     /// A constant whose low 32 bits are these; the upper half is whatever comes out.
-    fn constant(&mut self, reg: Reg, value: u64) {
+    pub(super) fn constant(&mut self, reg: Reg, value: u64) {
         let low = ((value as i32) << 20) >> 20;
         let high = (value as i32).wrapping_sub(low);
         let add = self.random.pick(&[Op::Addi, Op::Addiw]);

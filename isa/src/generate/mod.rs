@@ -25,7 +25,8 @@ pub use hostile::{Damage, HOSTILE_RUNS, hostile};
 use crate::arbitrary::Random;
 use crate::{DATA_BASE, SLOTS};
 use alloc::vec::Vec;
-use program::{Author, Mix};
+pub use program::Mix;
+use program::{Author, Then};
 
 /// Gas that valid programs do not use up.
 pub const AMPLE_GAS: u64 = 4_000_000;
@@ -54,15 +55,31 @@ pub struct Mapping {
     pub content: Vec<u8>,
 }
 
+/// The multiples of seven, modulo 256.
+const SEVENS: [u8; 256] = {
+    let mut out = [0; 256];
+    let mut i = 0;
+    while i < out.len() {
+        out[i] = (i * 7) as u8;
+        i += 1;
+    }
+    out
+};
+
 impl Mapping {
     /// A mapping whose first `content` bytes are not zero and differ from page to page.
     fn patterned(start: u64, size: u64, access: Access, content: usize) -> Self {
-        let content = (0..content).map(|i| (i * 7 + i / 256) as u8).collect();
+        let mut bytes = alloc::vec![0; content];
+        for (row, chunk) in bytes.chunks_mut(256).enumerate() {
+            for (byte, first) in chunk.iter_mut().zip(&SEVENS) {
+                *byte = first.wrapping_add(row as u8);
+            }
+        }
         Self {
             start,
             size,
             access,
-            content,
+            content: bytes,
         }
     }
 }
@@ -103,6 +120,16 @@ const USUAL: [(u64, u64, Access, usize); 6] = [
 /// Where the stack pointer of valid programs starts, in the ephemeral mapping.
 const STACK: u64 = 0x1001_2F00;
 
+/// Bytes that most programs do not exceed.
+const BYTES: usize = 1024;
+
+/// The selector with which a program of a chain hands over to the next one. A host should suspend
+/// there, so that every program ends with an exit.
+pub const HAND_OVER: u32 = 13;
+
+/// Programs of a chain.
+pub const CHAIN: u64 = 8;
+
 /// How rarely a program is padded to lie far apart: more rarely in a bundle, where padding would
 /// cost most of the time.
 const FAR_ALONE: u64 = 40;
@@ -117,8 +144,8 @@ pub fn usual_map() -> Vec<Mapping> {
 /// The valid program of a seed: some 200 instructions with loops, calls, indirect jumps, host
 /// calls, loads and stores.
 pub fn program(seed: u64) -> Case {
-    let mut author = Author::new(Mix::Usual, Vec::new(), Random::new(seed), FAR_ALONE);
-    let run = author.program();
+    let mut author = Author::new(Mix::Usual, BYTES, FAR_ALONE);
+    let run = author.program(Random::new(seed), Then::End);
     Case {
         code: author.finish(),
         map: usual_map(),
@@ -130,23 +157,30 @@ pub fn program(seed: u64) -> Case {
 /// Where a program lies decides what its `auipc` and link registers hold and which branches are
 /// short, so the run of a seed here is not the run of that seed alone.
 pub fn bundle(first: u64, count: u64) -> Case {
-    bundle_of(Mix::Usual, first, count)
+    bundle_of(Mix::Usual, first, count, 1)
 }
 
 /// As [`bundle`], of programs that are mostly neighbours whose operands match, which engines treat
 /// as one instruction.
 pub fn neighbours(first: u64, count: u64) -> Case {
-    bundle_of(Mix::Neighbours, first, count)
+    bundle_of(Mix::Neighbours, first, count, 1)
 }
 
-fn bundle_of(mix: Mix, first: u64, count: u64) -> Case {
-    let mut code = Vec::with_capacity(count as usize * 1024);
+/// As [`bundle`] or [`neighbours`], but a program that comes to its end hands over to the next one:
+/// `ecalli` [`HAND_OVER`], then a jump. Chains are [`CHAIN`] programs long. The run of each program
+/// goes on to the end of its chain, on memory that the programs before have written.
+pub fn chains(mix: Mix, first: u64, count: u64) -> Case {
+    bundle_of(mix, first, count, CHAIN)
+}
+
+fn bundle_of(mix: Mix, first: u64, count: u64, chain: u64) -> Case {
+    let mut author = Author::new(mix, count as usize * BYTES, FAR_IN_BUNDLE);
     let mut runs = Vec::with_capacity(count as usize);
-    for seed in first..first + count {
-        let mut author = Author::new(mix, code, Random::new(seed), FAR_IN_BUNDLE);
-        runs.push(author.program());
-        code = author.finish();
+    for number in 0..count {
+        let last = (number + 1).is_multiple_of(chain) || number + 1 == count;
+        let then = if last { Then::End } else { Then::Next };
+        runs.push(author.program(Random::new(first + number), then));
     }
-    let map = usual_map();
+    let (code, map) = (author.finish(), usual_map());
     Case { code, map, runs }
 }

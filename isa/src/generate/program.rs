@@ -10,7 +10,7 @@
 
 use super::access::Spread;
 use super::writer::{Label, Size, Writer};
-use super::{AMPLE_GAS, Run, STACK};
+use super::{AMPLE_GAS, HAND_OVER, Run, STACK};
 use crate::arbitrary::Random;
 use crate::{Inst, Op, Reg, SLOTS};
 use alloc::vec::Vec;
@@ -34,14 +34,23 @@ const FRAME: i32 = 144;
 
 /// What straight code is made of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Mix {
+pub enum Mix {
     /// Anything.
     Usual,
     /// Mostly neighbours whose operands match.
     Neighbours,
 }
 
-/// A program being written.
+/// What comes behind the end of a program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Then {
+    /// Nothing: it halts or traps.
+    End,
+    /// The next program of this author, after an exit.
+    Next,
+}
+
+/// Programs being written, one behind the other.
 pub(super) struct Author {
     pub(super) mix: Mix,
     pub(super) random: Random,
@@ -54,28 +63,59 @@ pub(super) struct Author {
     /// Once in so many programs functions lie far from each other, and ten times as often the
     /// first block crosses a page.
     far: u64,
+    /// Where the program before hands over to the one that is written next.
+    next: Option<Label>,
+    /// Random bits for small choices, of which most of the work is made, below a one.
+    spare: u64,
 }
 
 impl Author {
-    /// Writes behind `code`; padding once in `far` programs.
-    pub(super) fn new(mix: Mix, code: Vec<u8>, mut random: Random, far: u64) -> Self {
+    /// Nothing yet, for some `capacity` bytes of code; padding once in `far` programs.
+    pub(super) fn new(mix: Mix, capacity: usize, far: u64) -> Self {
+        Self {
+            mix,
+            random: Random::new(0),
+            writer: Writer::new(capacity),
+            kept: [Reg::RA, Reg::SP, Reg::ZERO, Reg::ZERO],
+            few: [Reg::ZERO; 4],
+            spread: Spread::Wide,
+            far,
+            next: None,
+            spare: 1,
+        }
+    }
+
+    /// Chooses the character of the program that is written next.
+    fn begin(&mut self, mut random: Random) {
         // Not among a0 to a5, which host calls change.
         let counters = [random.pick(&[3, 5, 8, 9]), random.pick(&[4, 6, 7])];
         let counters = counters.map(Reg::from_bits);
-        let few = [0; 4].map(|_| random.reg());
-        let spread = if random.once_in(12) {
+        self.kept = [Reg::RA, Reg::SP, counters[0], counters[1]];
+        self.few = [0; 4].map(|_| random.reg());
+        self.spread = if random.once_in(12) {
             Spread::Wide
         } else {
             Spread::Near(random.pick(&NEAR))
         };
-        Self {
-            mix,
-            random,
-            writer: Writer::new(code),
-            kept: [Reg::RA, Reg::SP, counters[0], counters[1]],
-            few,
-            spread,
-            far,
+        self.random = random;
+        self.spare = 1;
+    }
+
+    /// Some random bits, at most eight.
+    pub(super) fn few_bits(&mut self, count: u32) -> usize {
+        if self.spare >> count == 0 {
+            self.spare = self.random.bits() | 1 << 63;
+        }
+        let bits = self.spare & ((1 << count) - 1);
+        self.spare >>= count;
+        bits as usize
+    }
+
+    /// Which encoding an instruction gets: mostly a short one.
+    pub(super) fn size(&mut self) -> Size {
+        match self.few_bits(2) {
+            0 => Size::Word,
+            _ => Size::Least,
         }
     }
 
@@ -85,7 +125,8 @@ impl Author {
     }
 
     /// One whole program and how to start it.
-    pub(super) fn program(&mut self) -> Run {
+    pub(super) fn program(&mut self, random: Random, then: Then) -> Run {
+        self.begin(random);
         if self.random.once_in(self.far.div_ceil(10)) {
             let left = 0x1000 - self.writer.at() % 0x1000;
             let pad = (left / 2).saturating_sub(self.random.below(8) as usize);
@@ -94,7 +135,11 @@ impl Author {
         // A gap would run into the program, so it is entered behind a terminator.
         self.fallthrough();
         let entry = self.writer.at() as u64;
-        self.whole();
+        if let Some(label) = self.next.take() {
+            self.writer.bind(label);
+            self.fresh_values();
+        }
+        self.whole(then);
         let mut slots = [0; SLOTS];
         for slot in &mut slots {
             *slot = self.random.value();
@@ -121,13 +166,25 @@ impl Author {
     }
 
     fn to(&mut self, op: Op, regs: [Reg; 3], label: Label) {
-        let size = self.random.pick(&[Size::Word, Size::Least]);
+        let size = self.size();
         let [rd, rs1, rs2] = regs;
         self.writer
             .to(Inst::from_parts(op, rd, rs1, rs2, 0), size, label);
     }
 
-    fn whole(&mut self) {
+    /// Puts edges of both widths into some registers, where a run begins with what the program
+    /// before has left there.
+    fn fresh_values(&mut self) {
+        for _ in 0..self.random.below(5) {
+            let (reg, value) = (self.pointer(Reg::ZERO), self.random.value());
+            self.constant(reg, value);
+            if self.random.once_in(2) {
+                self.op(Op::Slli, reg, reg, Reg::ZERO, 32);
+            }
+        }
+    }
+
+    fn whole(&mut self, then: Then) {
         let functions: Vec<Label> = (0..self.random.below(4))
             .map(|_| self.writer.label())
             .collect();
@@ -143,10 +200,20 @@ impl Author {
                 this.straight();
             });
         }
-        let last = self
-            .random
-            .pick(&[Op::Ecalli, Op::Ecalli, Op::Ecalli, Op::Trap]);
-        self.op(last, Reg::ZERO, Reg::ZERO, Reg::ZERO, 0);
+        match then {
+            Then::End => {
+                let ends = [Op::Ecalli, Op::Ecalli, Op::Ecalli, Op::Trap];
+                let last = self.random.pick(&ends);
+                self.op(last, Reg::ZERO, Reg::ZERO, Reg::ZERO, 0);
+            }
+            Then::Next => {
+                let next = self.writer.label();
+                let selector = HAND_OVER as i32;
+                self.op(Op::Ecalli, Reg::ZERO, Reg::ZERO, Reg::ZERO, selector);
+                self.to(Op::Jal, [Reg::ZERO; 3], next);
+                self.next = Some(next);
+            }
+        }
         let wide = self.random.once_in(self.far);
         for (i, label) in functions.iter().enumerate() {
             if wide {

@@ -1,7 +1,7 @@
 //! Straight code: one instruction at a time, and neighbours that an engine may treat as one.
 
 use super::program::{Author, Mix};
-use crate::{Flow, Inst, Op, Reg, decode_halfword};
+use crate::{Flow, Inst, Op, Reg, compressed_forms};
 
 /// Pairs whose neighbourhood an engine may use.
 const PAIRS: &[(Op, Op)] = &[
@@ -27,13 +27,17 @@ const PAIRS: &[(Op, Op)] = &[
     (Op::Sll, Op::Srl),
 ];
 
+fn computes(op: Op) -> bool {
+    op.flow() == Flow::Next && !op.is_load() && !op.is_store()
+}
+
 impl Author {
     /// A register to read, often one of a few.
     pub(super) fn source(&mut self) -> Reg {
-        if self.random.once_in(2) {
-            self.random.pick(&self.few)
+        if self.few_bits(1) == 0 {
+            self.few[self.few_bits(2)]
         } else {
-            self.random.reg()
+            Reg::from_bits(self.few_bits(4) as u32)
         }
     }
 
@@ -55,7 +59,7 @@ impl Author {
     pub(super) fn computation(&mut self) -> Op {
         loop {
             let op = self.random.pick(Op::ALL);
-            if op.flow() == Flow::Next && !op.is_load() && !op.is_store() {
+            if computes(op) {
                 return op;
             }
         }
@@ -71,12 +75,16 @@ impl Author {
     /// A compressed computation of any form, HINTs included.
     pub(super) fn compute_short(&mut self) {
         for _ in 0..12 {
-            let bits = self.random.bits() as u16;
-            let inst = decode_halfword(bits);
-            let op = inst.op();
-            let plain = op.flow() == Flow::Next && !op.is_load() && !op.is_store();
-            if plain && !self.kept.contains(&inst.rd()) {
-                return self.writer.halfword(bits);
+            let form =
+                &compressed_forms()[self.random.below(compressed_forms().len() as u64) as usize];
+            if !computes(form.op()) {
+                continue;
+            }
+            match form.filled(self.random.bits() as u16) {
+                Some((half, inst)) if self.may_write(inst.rd()) => {
+                    return self.writer.halfword(half);
+                }
+                _ => {}
             }
         }
     }
@@ -110,7 +118,28 @@ impl Author {
 
     /// A call of the host that leaves the program's own registers alone, or of the kernel.
     fn call_host(&mut self) {
-        let selectors = [1, 2, 3, 4, 5, 6, 7, -2, 0x7FB, -2048 + 3];
+        // The last one costs more gas than there is.
+        let selectors = [
+            1,
+            2,
+            3,
+            4,
+            5,
+            6,
+            7,
+            1,
+            2,
+            3,
+            4,
+            5,
+            6,
+            7,
+            -2,
+            -2,
+            0x7FB,
+            0x7FB,
+            -2048 + 3,
+        ];
         let imm = self.random.pick(&selectors);
         self.op(Op::Ecalli, Reg::ZERO, Reg::ZERO, Reg::ZERO, imm);
     }
@@ -138,7 +167,7 @@ impl Author {
     }
 
     pub(super) fn op(&mut self, op: Op, rd: Reg, rs1: Reg, rs2: Reg, imm: i32) {
-        let size = super::writer::Size::any(&mut self.random);
+        let size = self.size();
         self.writer
             .inst(Inst::from_parts(op, rd, rs1, rs2, imm), size);
     }

@@ -1,6 +1,6 @@
 //! What the generators promise.
 
-use super::{Case, Damage, bundle, hostile, neighbours, program};
+use super::{CHAIN, Case, Damage, HAND_OVER, Mix, bundle, chains, hostile, neighbours, program};
 use crate::{ADDRESS_SPACE, DATA_BASE, Inst, Op, PAGE_SIZE, compressed_forms, decode};
 use alloc::vec::Vec;
 
@@ -31,6 +31,7 @@ fn a_seed_gives_the_same_case_each_time() {
         assert_eq!(program(seed), program(seed));
         assert_eq!(bundle(seed, 3), bundle(seed, 3));
         assert_eq!(neighbours(seed, 3), neighbours(seed, 3));
+        assert_eq!(chains(Mix::Usual, seed, 3), chains(Mix::Usual, seed, 3));
         for damage in Damage::ALL {
             assert_eq!(hostile(damage, seed), hostile(damage, seed));
         }
@@ -57,6 +58,26 @@ fn a_valid_program_has_some_two_hundred_instructions() {
     let case = bundle(1, 2000);
     let count = used(&case.code).0.len() / case.runs.len();
     assert!((150..260).contains(&count), "{count} on average");
+}
+
+#[test]
+fn a_program_of_a_chain_ends_with_a_call_and_a_jump_to_the_next_one() {
+    let count = 2 * CHAIN + 3;
+    let case = chains(Mix::Usual, 1, count);
+    let (mut at, mut found, mut handed_over) = (0, Vec::new(), false);
+    while let Some(decoded) = decode(&case.code, at) {
+        let inst = decoded.inst;
+        if handed_over {
+            assert_eq!((inst.op(), inst.rd().is_zero()), (Op::Jal, true));
+            found.push(at as u64 + i64::from(inst.imm()) as u64);
+        }
+        handed_over = inst.op() == Op::Ecalli && inst.imm() == HAND_OVER as i32;
+        at += decoded.len.bytes() as usize;
+    }
+    let entries = case.runs.iter().map(|run| run.entry).enumerate();
+    let inside = entries.filter(|(i, _)| !(*i as u64).is_multiple_of(CHAIN));
+    let expected: Vec<u64> = inside.map(|(_, entry)| entry).collect();
+    assert_eq!(found, expected);
 }
 
 /// The instructions of a code in order, gaps and all.

@@ -1,6 +1,5 @@
 //! Code with labels, written in one pass: a forward jump is left open and filled in at the end.
 
-use crate::arbitrary::Random;
 use crate::{Inst, Op, Reg, compressed_forms, encode};
 use alloc::vec::Vec;
 
@@ -26,13 +25,6 @@ pub(super) enum Size {
     Word,
     /// 16 bits where a form exists.
     Least,
-}
-
-impl Size {
-    /// Short ones twice as often.
-    pub(super) fn any(random: &mut Random) -> Self {
-        random.pick(&[Self::Word, Self::Least, Self::Least])
-    }
 }
 
 pub(super) struct Writer {
@@ -78,10 +70,10 @@ fn with(inst: Inst, imm: i64) -> Inst {
 }
 
 impl Writer {
-    /// Continues `code`.
-    pub(super) fn new(code: Vec<u8>) -> Self {
+    /// Room for some `capacity` bytes.
+    pub(super) fn new(capacity: usize) -> Self {
         Self {
-            code,
+            code: Vec::with_capacity(capacity),
             labels: Vec::new(),
             open: Vec::new(),
             forms: Forms::new(),

@@ -1,6 +1,6 @@
 //! One program on two sides: where they part, shown, and shrunk to a vector.
 
-use super::{Args, contender, reproducer};
+use super::{Args, contender, contenders, reproducer};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::input;
@@ -30,17 +30,19 @@ pub(super) fn compare(args: &Args, file: &Path) -> Result<Outcome, Failure> {
         exits: 1,
         ..Plan::default()
     };
-    let a = contender(args.a, Calls::Bare)?;
     let mut extent = Extent::Whole;
-    let b = match &args.trace {
+    let (a, b) = match &args.trace {
         Some(path) => {
             let recorded;
             (recorded, extent) = self::recorded(path, &case)?;
             case.runs = vec![recorded.run()];
             plan.blocks = recorded.steps();
-            Side::Recorded(recorded)
+            (contender(args.a, Calls::Bare)?, Side::Recorded(recorded))
         }
-        None => Side::Engine(contender(args.b, Calls::Bare)?),
+        None => {
+            let [a, b] = contenders(args, Calls::Bare)?;
+            (a, Side::Engine(b))
+        }
     };
     let sides: [&dyn Subject; 2] = [&a, b.subject()];
     let bar = progress();

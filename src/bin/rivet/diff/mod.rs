@@ -8,7 +8,7 @@ mod reproducer;
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::program::ProgramArgs;
-use rivet::engine::diff::{Calls, Contender, Every};
+use rivet::engine::diff::{Calls, Contender, Every, Subject};
 use rivet::engine::{Backend, Config, Engine};
 use std::path::PathBuf;
 
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     /// The other side is this recording, which also says how the program starts
     #[arg(long, value_name = "FILE", conflicts_with_all = ["b", "random", "gas", "entry", "args", "regs"])]
     trace: Option<PathBuf>,
-    /// Compare this many runs of random programs
+    /// Compare this many random programs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     random: Option<u64>,
     /// Seed of the first random program
@@ -92,6 +92,25 @@ impl Args {
             Every::Exit
         }
     }
+}
+
+/// Both engines as sides. An engine agrees with itself whatever it does.
+fn contenders(args: &Args, calls: Calls) -> Result<[Contender; 2], Failure> {
+    let sides = [contender(args.a, calls)?, contender(args.b, calls)?];
+    let [a, b] = sides.each_ref().map(Subject::name);
+    if a == b {
+        let what = format!(
+            "--a {} and --b {} are both {a}, which agrees with itself",
+            args.a, args.b
+        );
+        let other = if a == Backend::Interp.name() {
+            "jit"
+        } else {
+            "interp"
+        };
+        return Err(Failure::message(what).help(format!("give --b {other}")));
+    }
+    Ok(sides)
 }
 
 /// An engine as a side.

@@ -1,9 +1,10 @@
 //! Many random programs on two engines, with progress and findings while it runs.
 
 use super::file::smallest;
-use super::{Args, contender, reproducer};
+use super::{Args, contenders, reproducer};
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::whole;
 use rivet::engine::diff::{Calls, Finding, Kind, Plan, Subject, Totals, Volume, Watch, locate};
 use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +15,9 @@ use std::time::{Duration, Instant};
 
 /// Gas that a run gets once more when it runs out.
 const REFILL: u64 = 3000;
+
+/// Exits after which a run is long enough: a few programs call in a loop.
+const EXITS: usize = 400;
 
 /// Findings that are shrunk; more of them are rarely something new.
 const SHRUNK: u64 = 8;
@@ -33,8 +37,7 @@ pub(super) fn compare(args: &Args, count: u64) -> Result<Outcome, Failure> {
         return Err(Failure::message(what).help("give a smaller --seed"));
     }
     let volume = volume(args, count);
-    let a = contender(args.a, Calls::Script)?;
-    let b = contender(args.b, Calls::Script)?;
+    let [a, b] = contenders(args, Calls::Script)?;
     let watch = Watch::default();
     let failure = Mutex::new(None);
     let reported = AtomicU64::new(0);
@@ -46,6 +49,7 @@ pub(super) fn compare(args: &Args, count: u64) -> Result<Outcome, Failure> {
         }
     };
     let begin = Instant::now();
+    let busy = processor_time();
     let totals = thread::scope(|scope| {
         let (done, finished) = channel::<()>();
         scope.spawn(|| show_progress(&watch, count, begin, finished));
@@ -56,11 +60,25 @@ pub(super) fn compare(args: &Args, count: u64) -> Result<Outcome, Failure> {
     if let Some(failure) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(failure);
     }
-    summarise(args, &volume, totals, begin.elapsed());
+    let busy = processor_time().zip(busy);
+    let took = Took {
+        wall: begin.elapsed(),
+        cores: busy.map(|(end, begin)| end.saturating_sub(begin)),
+    };
+    summarise(args, &volume, totals, took);
     Ok(match totals.found {
         0 => Outcome::Done,
         _ => Outcome::GuestFailed,
     })
+}
+
+/// How each run is carried out.
+fn plan() -> Plan {
+    Plan {
+        refills: vec![REFILL],
+        exits: EXITS,
+        ..Plan::default()
+    }
 }
 
 fn volume(args: &Args, runs: u64) -> Volume {
@@ -77,8 +95,7 @@ fn volume(args: &Args, runs: u64) -> Volume {
         threads: args.threads.unwrap_or(cores).clamp(1, 256),
         plan: Plan {
             every: args.every(),
-            refills: vec![REFILL],
-            ..Plan::default()
+            ..plan()
         },
     }
 }
@@ -128,15 +145,11 @@ fn keep(
          --a {} --b {}\n",
         args.a, args.b
     );
-    std::fs::write(&path, text).map_err(|e| Failure::file("write", &path, e))?;
+    whole::write(&path, |out| out.write_all(text.as_bytes()))?;
     if !shrink {
         return Ok(());
     }
-    let plan = Plan {
-        refills: vec![REFILL],
-        ..Plan::default()
-    };
-    let case = match locate(sides, &finding.case, &plan) {
+    let case = match locate(sides, &finding.case, &plan()) {
         Ok(Some(located)) => smallest(sides, &finding.case, &located),
         // It needs the runs before it, or the host: the whole is all there is.
         _ => finding.case.clone(),
@@ -146,16 +159,35 @@ fn keep(
     Ok(())
 }
 
-fn summarise(args: &Args, volume: &Volume, totals: Totals, took: Duration) {
+/// Time that the comparison took.
+struct Took {
+    wall: Duration,
+    /// Time that cores spent on it, where the host says.
+    cores: Option<Duration>,
+}
+
+/// Time that this process has spent on cores, which other processes do not lengthen.
+fn processor_time() -> Option<Duration> {
+    #[cfg(target_os = "linux")]
+    {
+        let clock = rustix::time::ClockId::ProcessCPUTime;
+        Duration::try_from(rustix::time::clock_gettime(clock)).ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+fn summarise(args: &Args, volume: &Volume, totals: Totals, took: Took) {
     let Totals {
         runs,
         blocks,
         found,
     } = totals;
-    let seconds = took.as_secs_f64();
+    let seconds = took.wall.as_secs_f64();
     let rate = runs as f64 / seconds;
     let threads = volume.threads;
-    let per_thread = rate / threads as f64;
+    let per_core = took.cores.map(|time| runs as f64 / time.as_secs_f64());
+    let what = if args.hostile { "runs" } else { "programs" };
     if args.json {
         let object = serde_json::json!({
             "runs": runs,
@@ -163,15 +195,19 @@ fn summarise(args: &Args, volume: &Volume, totals: Totals, took: Duration) {
             "differences": found,
             "seconds": seconds,
             "runs_per_second": rate,
-            "runs_per_second_per_thread": per_thread,
+            "runs_per_second_per_thread": rate / threads as f64,
+            "runs_per_second_of_a_core": per_core,
             "threads": threads,
             "seed": volume.seed,
         });
         println!("{object}");
-    } else {
-        println!(
-            "{runs} runs in {seconds:.1} s on {threads} threads, {rate:.0} per second \
-             ({per_thread:.0} per thread), {blocks} blocks compared, {found} differences"
-        );
+        return;
     }
+    let per_core = per_core.map_or(String::new(), |rate| {
+        format!(", {rate:.0} per second of a core")
+    });
+    println!(
+        "{runs} {what} in {seconds:.1} s on {threads} threads: {rate:.0} per second{per_core}; \
+         {blocks} blocks compared, {found} differences"
+    );
 }

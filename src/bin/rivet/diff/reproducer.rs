@@ -1,6 +1,7 @@
 //! A case as a file that shows the difference again.
 
 use crate::failure::Failure;
+use crate::whole;
 use rivet::engine::Backend;
 use rivet::engine::diff::{Access, Case};
 use rivet::image::RegionKind;
@@ -39,7 +40,7 @@ pub(super) fn save(folder: &Path, name: &str, note: &str, case: &Case) -> Result
     });
     let path = folder.join(format!("{name}.vec"));
     std::fs::create_dir_all(folder).map_err(|error| Failure::file("create", folder, error))?;
-    std::fs::write(&path, text).map_err(|error| Failure::file("write", &path, error))?;
+    whole::write(&path, |out| out.write_all(text.as_bytes()))?;
     Ok(path)
 }
 

@@ -8,7 +8,7 @@ use rivet::engine::trace::{Extent, Header, Kind, Record, Writer, digest};
 use rivet::engine::{Config, Engine, Exit, Machine, State, Traced, Tracer};
 use rivet::isa::{Gas, Inst, Pc};
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 pub(super) fn write(
@@ -18,8 +18,7 @@ pub(super) fn write(
     machine: Machine,
     filter: &Filter,
 ) -> Result<Option<Exit>, Failure> {
-    let file = File::create(path).map_err(|error| Failure::file("create", path, error))?;
-    let out = BufWriter::new(file);
+    let out = BufWriter::new(open(path)?);
     if args.instructions {
         instructions(out, loaded, machine, filter)
             .map_err(|error| Failure::file("write", path, error))?
@@ -27,6 +26,22 @@ pub(super) fn write(
     } else {
         blocks(args, path, out, loaded, &state(&machine), filter)
     }
+}
+
+/// The file, or standard output for `-`. Records go there as they are made: what has been written
+/// of a run that is stopped is a trace of its beginning.
+fn open(path: &Path) -> Result<Box<dyn Write>, Failure> {
+    if path != Path::new("-") {
+        let file = File::create(path).map_err(|error| Failure::file("create", path, error))?;
+        return Ok(Box::new(file));
+    }
+    if io::stdout().is_terminal() {
+        let what = "a binary trace does not belong on a terminal";
+        return Err(
+            Failure::message(what).help("name a file after --binary, or redirect the output")
+        );
+    }
+    Ok(Box::new(io::stdout()))
 }
 
 fn state(machine: &Machine) -> State {

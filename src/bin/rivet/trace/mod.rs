@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// Every instruction, not blocks only
     #[arg(long)]
     instructions: bool,
-    /// Write a binary trace to this file
+    /// Write a binary trace to this file, `-` for standard output
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
     /// Backend that runs a binary trace of blocks; all others are interpreted
