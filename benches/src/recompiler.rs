@@ -7,7 +7,8 @@ use rivet_isa::gas::{CostModel, FrameCosts};
 use rivet_isa::{BlockStarts, CODE_BASE, DATA_BASE, Gas, Pc, Reg, Regs, asm};
 use rivet_jit::{Call, CodeCache, CodeCacheConfig, Cpu, Flow, Host, NoHost, Program, Totals};
 use rivet_paging::{
-    AddressSpace, Layout, MemoryLimits, PageRange, PageSource, Region, Tracker, WindowPool,
+    AddressSpace, Layout, MemoryLimits, PageRange, PageSource, Region, SignalCheck, Tracker,
+    WindowPool,
 };
 use std::hint::black_box;
 use std::sync::Arc;
@@ -54,9 +55,13 @@ impl Rig {
     /// # Panics
     /// It does not assemble.
     pub fn new(source: &str) -> Self {
+        Self::with(source, CodeCacheConfig::default())
+    }
+
+    fn with(source: &str, config: CodeCacheConfig) -> Self {
         let code: Arc<[u8]> = asm::assemble(source).expect("assembly").into();
         let starts = Arc::new(BlockStarts::scan(&code));
-        let cache = CodeCache::new(CodeCacheConfig::default());
+        let cache = CodeCache::new(config);
         Self {
             program: program(&code, &starts, &cache),
             memory: memory(&code),
@@ -242,10 +247,6 @@ pub fn first_instruction() -> Vec<Figure> {
 /// # Panics
 /// The recompiler does not run here.
 pub fn crossings() -> Vec<Figure> {
-    let mut rig = Rig::new("ecalli 1");
-    let entry = fastest(300, || {
-        (0..100).map(|_| rig.run(0, &mut NoHost)).sum::<u64>()
-    }) / 100.0;
     let mut rig = Rig::new(CALLER);
     let mut host = |call: Call<'_>| {
         *call.gas = call.gas.checked_sub(100).unwrap_or(Gas::ZERO);
@@ -260,20 +261,13 @@ pub fn crossings() -> Vec<Figure> {
         let start = Start::at(0).with_gas(Gas::MAX).with_slot(a0, calls);
         program.machine(start).expect("it starts")
     };
-    let mut leaving = machine(1 << 40);
-    let engine_entry = fastest(300, || {
-        for _ in 0..100 {
-            leaving.run(&mut rivet_engine::NoHost).expect("it runs");
-        }
-    });
     let mut calling = machine(1000);
     let engine_call = fastest(300, || {
         calling.run(&mut Answers).expect("it runs");
         calling = machine(1000);
     });
     let name = "host call inside a run and back";
-    let entering = "entering and leaving a run";
-    vec![
+    let mut figures = vec![
         Figure::new(format!("{name}, the recompiler alone"), "ns", call, 6.0),
         Figure::new(
             format!("{name}, through the engine's quote and perform"),
@@ -281,23 +275,62 @@ pub fn crossings() -> Vec<Figure> {
             engine_call / 1000.0,
             6.0,
         ),
-        Figure::new(
-            format!("{entering}, the recompiler alone"),
-            "ns",
-            entry,
-            100.0,
-        ),
-        Figure::new(
-            format!("{entering}, through the engine"),
-            "ns",
-            engine_entry / 100.0,
-            100.0,
-        ),
+    ];
+    figures.extend(entries(SignalCheck::EveryEntry, ""));
+    figures.extend(entries(SignalCheck::FirstEntry, ", signals looked at once"));
+    figures
+}
+
+/// Entering and leaving.
+fn entries(signals: SignalCheck, how: &str) -> [Figure; 2] {
+    let config = CodeCacheConfig {
+        signals,
+        ..CodeCacheConfig::default()
+    };
+    let mut rig = Rig::with("ecalli 1", config);
+    let alone = fastest(300, || {
+        (0..100).map(|_| rig.run(0, &mut NoHost)).sum::<u64>()
+    });
+    let config = Config {
+        signals,
+        ..Config::default()
+    };
+    let engine = Engine::new(config).expect("the engine starts");
+    let code = asm::assemble("loop:\necalli 1\nj loop").expect("assembly");
+    let program = engine.load_raw(Raw::new(code)).expect("it loads");
+    let start = Start::at(0).with_gas(Gas::MAX);
+    let mut machine = program.machine(start).expect("it starts");
+    let engine = fastest(300, || {
+        for _ in 0..100 {
+            machine.run(&mut Suspends).expect("it runs");
+        }
+    });
+    let figure = |what: &str, time: f64| {
+        let name = format!("entering and leaving a run, {what}{how}");
+        Figure::new(name, "ns", time / 100.0, 100.0)
+    };
+    [
+        figure("the recompiler alone", alone),
+        figure("through the engine", engine),
     ]
 }
 
 /// Calls a0 times, then is through.
 const CALLER: &str = "loop:\necalli 1\naddi a0, a0, -1\nbnez a0, loop\ntrap";
+
+/// Pauses the guest at every call, so that each run enters it: a call that nobody answers would be
+/// offered again without that.
+struct Suspends;
+
+impl rivet_engine::Host for Suspends {
+    fn quote(&self, _: rivet_engine::Call, _: &View<'_>) -> Quote {
+        Quote::floor()
+    }
+
+    fn perform(&mut self, _: rivet_engine::Call, _: &mut CallContext<'_>) -> rivet_engine::Flow {
+        rivet_engine::Flow::Suspend
+    }
+}
 
 /// Answers every call with nothing.
 struct Answers;

@@ -1,6 +1,7 @@
 //! What an embedder chooses once per engine.
 
 use rivet_isa::gas::CostModel;
+use rivet_paging::SignalCheck;
 use std::fmt;
 use std::str::FromStr;
 
@@ -104,4 +105,6 @@ pub struct Config {
     pub check_every: CheckEvery,
     /// Limits of memory.
     pub limits: Limits,
+    /// When runs look whether guest faults can arrive; for hosts that leave and enter often.
+    pub signals: SignalCheck,
 }

@@ -33,7 +33,7 @@ impl Engine {
         let backend = config.backend;
         let native = match backend {
             Backend::Interp => None,
-            _ => Some(Native::new(&config.limits)),
+            _ => Some(Native::new(&config.limits, config.signals)),
         };
         let (chosen, fallback) = match (backend, native) {
             (Backend::Interp, _) | (_, None) => (Chosen::Interp, None),

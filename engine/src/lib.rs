@@ -62,6 +62,7 @@ pub use pause::{Interrupt, Pause, Ran, Until};
 pub use program::{BlockInfo, Program, Raw, Start};
 pub use rivet_interp::{State, Tracer, View as Traced};
 pub use rivet_isa::{Exit, Payment};
+pub use rivet_paging::SignalCheck;
 
 mod engine;
 pub use engine::Engine;

@@ -3,7 +3,9 @@
 use std::any::Any;
 
 use rivet_isa::{CODE_BASE, Exit, Gas, Op, PageIndex, Pc, Regs, decode};
-use rivet_paging::{Access, AccessLen, AddressSpace, Change, Denied, GuestAddr, HostError, Settle};
+use rivet_paging::{
+    Access, AccessLen, AddressSpace, Change, Denied, GuestAddr, HostError, Settle, SignalCheck,
+};
 
 use crate::chunk::{Site, SiteKind, Trap};
 use crate::context::Context;
@@ -88,6 +90,7 @@ pub(crate) const LEAVE: u64 = 0;
 /// One run in progress.
 pub(crate) struct Activation<'a, H> {
     pub(crate) translation: &'a Translation,
+    pub(crate) signals: SignalCheck,
     /// The process that the translation belongs to.
     pub(crate) process: u32,
     pub(crate) memory: &'a mut AddressSpace,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rivet_isa::gas::FrameCosts;
 use rivet_isa::{BlockStarts, MAX_CODE_SIZE, Pc};
+use rivet_paging::SignalCheck;
 
 use crate::memory::{CodeCache, MemoryError};
 use crate::process::PerProcess;
@@ -138,6 +139,11 @@ impl Program {
     /// The cost parameters the gates were made with.
     pub fn costs(&self) -> FrameCosts {
         self.source.costs
+    }
+
+    /// When its runs look at the host's signal handling.
+    pub(crate) fn signals(&self) -> SignalCheck {
+        self.cache.config().signals
     }
 
     /// What translation has cost so far, in this process.

@@ -100,6 +100,7 @@ impl Program {
             let host_gs = gs::get();
             let mut activation = Activation {
                 translation,
+                signals: self.signals(),
                 process: process::id(),
                 memory,
                 host,
@@ -229,7 +230,7 @@ impl<H: Host> Activation<'_, H> {
         // the context; the fault stub, where it lets execution go on, expects exactly the state
         // of generated code at a guest access.
         let scope = unsafe { FaultScope::new(anywhere.clone(), anywhere, on_fault, pointer) };
-        scope.run(|| {
+        scope.run(self.signals, || {
             // SAFETY: the previous base is put back below; what runs in between is generated
             // code, or the host, which gets its own base (see `call`).
             unsafe { gs::set(window.base().addr() as u64) };

@@ -176,6 +176,7 @@ impl Translation {
             constants: Constants {
                 table: self.table.address(),
                 limit: self.table.limit(),
+                mask: self.table.mask(),
             },
             native: &native,
             limit,

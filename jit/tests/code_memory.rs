@@ -81,7 +81,10 @@ fn code_memory_is_never_mapped_writable() {
 
 #[test]
 fn reused_code_memory_runs_the_new_code() {
-    let config = CodeCacheConfig { limit: 4 << 20 };
+    let config = CodeCacheConfig {
+        limit: 4 << 20,
+        ..CodeCacheConfig::default()
+    };
     let cache = CodeCache::new(config);
     // Each program takes a fixed place in the one segment the limit allows, and leaves it again:
     // far more programs than fit at once.
@@ -98,7 +101,10 @@ fn reused_code_memory_runs_the_new_code() {
 
 #[test]
 fn a_full_pool_leaves_blocks_to_the_interpreter() {
-    let cache = CodeCache::new(CodeCacheConfig { limit: 0 });
+    let cache = CodeCache::new(CodeCacheConfig {
+        limit: 0,
+        ..CodeCacheConfig::default()
+    });
     let code = adding(1);
     let refused = program_in(&code, &cache);
     let ended = run(
@@ -229,7 +235,10 @@ fn a_host_that_forks_in_a_call_goes_on_in_both_processes() {
 
 #[test]
 fn threads_that_load_run_and_drop_programs_share_one_pool() {
-    let cache = CodeCache::new(CodeCacheConfig { limit: 4 << 20 });
+    let cache = CodeCache::new(CodeCacheConfig {
+        limit: 4 << 20,
+        ..CodeCacheConfig::default()
+    });
     let threads: Vec<_> = (0..64)
         .map(|thread| {
             let cache = Arc::clone(&cache);

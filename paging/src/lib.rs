@@ -65,6 +65,7 @@ mod page_set;
 mod pieces;
 mod pool;
 mod quota;
+mod signal_check;
 mod slab;
 mod space;
 mod sys;
@@ -86,6 +87,7 @@ pub use page::{
 pub use page_set::PageSet;
 pub use pool::WindowPool;
 pub use quota::{EngineQuota, MemoryLimits};
+pub use signal_check::SignalCheck;
 pub use slab::{MAX_EXTENTS, PageSource, Slab};
 pub use space::{AddressSpace, PageClass};
 #[cfg(has_windows)]

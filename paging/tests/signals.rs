@@ -195,7 +195,7 @@ fn a_handler_installed_over_ours_inside_a_scope_comes_first_until_the_next_entry
         let nowhere = HostAddr::new(0)..HostAddr::new(0);
         // SAFETY: empty ranges match no fault, so the handler is never called.
         let scope = unsafe { FaultScope::new(nowhere.clone(), nowhere, never, ptr::null_mut()) };
-        let done = scope.run(|| {
+        let done = scope.run(SignalCheck::EveryEntry, || {
             let over = report as *const () as usize;
             set_handler(libc::SIGSEGV, over, libc::SA_ONSTACK);
             // Entering again puts ours first.
@@ -274,11 +274,45 @@ fn a_blocked_signal_is_named_before_the_guest_starts() {
             // SAFETY: empty ranges match no fault, so the handler is never called.
             let scope =
                 unsafe { FaultScope::new(nowhere.clone(), nowhere, never, ptr::null_mut()) };
-            let refused = scope.run(|| panic!("must not run"));
+            let refused = scope.run(SignalCheck::EveryEntry, || panic!("must not run"));
             assert_eq!(refused, Err(HostError::SignalBlocked { signal }));
             mask(libc::SIG_UNBLOCK);
-            assert_eq!(scope.run(|| 5), Ok(5));
+            assert_eq!(scope.run(SignalCheck::EveryEntry, || 5), Ok(5));
         }
+    });
+}
+
+#[test]
+fn a_host_that_promised_not_to_touch_signals_is_looked_at_once_per_thread() {
+    let name = "a_host_that_promised_not_to_touch_signals_is_looked_at_once_per_thread";
+    passes(name, || {
+        let nowhere = HostAddr::new(0)..HostAddr::new(0);
+        // SAFETY: empty ranges match no fault, so the handler is never called.
+        let scope = unsafe { FaultScope::new(nowhere.clone(), nowhere, never, ptr::null_mut()) };
+        let block = |how| {
+            let mut set = MaybeUninit::zeroed();
+            // SAFETY: the set is large enough and initialised by this call.
+            unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+            // SAFETY: as above.
+            unsafe { libc::sigaddset(set.as_mut_ptr(), libc::SIGSEGV) };
+            // SAFETY: the set was initialised above.
+            unsafe { libc::pthread_sigmask(how, set.as_ptr(), ptr::null_mut()) }
+        };
+        let blocked = Err(HostError::SignalBlocked {
+            signal: libc::SIGSEGV,
+        });
+        // The first entry looks, also after one that failed.
+        block(libc::SIG_BLOCK);
+        assert_eq!(scope.run(SignalCheck::FirstEntry, || 5), blocked);
+        assert_eq!(scope.run(SignalCheck::FirstEntry, || 5), blocked);
+        block(libc::SIG_UNBLOCK);
+        assert_eq!(scope.run(SignalCheck::FirstEntry, || 5), Ok(5));
+        // The next ones do not, unless they are asked to.
+        block(libc::SIG_BLOCK);
+        assert_eq!(scope.run(SignalCheck::FirstEntry, || 5), Ok(5));
+        assert_eq!(scope.run(SignalCheck::EveryEntry, || 5), blocked);
+        assert_eq!(scope.run(SignalCheck::FirstEntry, || 5), blocked);
+        block(libc::SIG_UNBLOCK);
     });
 }
 
@@ -307,7 +341,7 @@ fn a_division_trap_of_the_code_is_given_to_the_scope() {
         let data: *mut HostAddr = &raw mut landing;
         // SAFETY: `divided` gets the pointer it expects and goes on at the label.
         let scope = unsafe { FaultScope::new(everywhere, nowhere, divided, data.cast()) };
-        let quotient = scope.run(|| {
+        let quotient = scope.run(SignalCheck::EveryEntry, || {
             let quotient: u64;
             // SAFETY: the division traps; the handler leaves by the label, with rax changed.
             unsafe {
@@ -404,10 +438,10 @@ fn scopes_nest_and_the_outer_one_is_in_force_again_afterwards() {
                 unsafe { FaultScope::new(nowhere.clone(), nowhere, never, ptr::null_mut()) };
             let mut one = guest(Tracker::Trap);
             let mut two = guest(Tracker::Windows);
-            let done = outer.run(|| {
+            let done = outer.run(SignalCheck::EveryEntry, || {
                 stores(&mut one, 1);
                 let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    outer.run(|| panic!("a host call may unwind"))
+                    outer.run(SignalCheck::EveryEntry, || panic!("a host call may unwind"))
                 }));
                 assert!(unwound.is_err());
                 stores(&mut two, 1);

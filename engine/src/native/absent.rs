@@ -7,7 +7,7 @@ use crate::error::{HostError, LoadError};
 use rivet_image::Region;
 use rivet_interp::State;
 use rivet_isa::{Exit, Pc};
-use rivet_paging::AddressSpace;
+use rivet_paging::{AddressSpace, SignalCheck};
 use std::convert::Infallible;
 
 /// Cannot exist.
@@ -15,7 +15,7 @@ use std::convert::Infallible;
 pub(crate) struct Native(Infallible);
 
 impl Native {
-    pub(crate) fn new(_: &Limits) -> Result<Self, Unavailable> {
+    pub(crate) fn new(_: &Limits, _: SignalCheck) -> Result<Self, Unavailable> {
         Err(Unavailable::Target)
     }
 

@@ -74,7 +74,8 @@ pub enum Unavailable {
 /// # Errors
 /// The reason why not; `Backend::Auto` uses the interpreter then.
 pub fn native_available() -> Result<(), Unavailable> {
-    Native::new(&crate::config::Limits::default()).map(drop)
+    let config = crate::config::Config::default();
+    Native::new(&config.limits, config.signals).map(drop)
 }
 
 /// How first writes of pages are found in this process, and why not the faster way.

@@ -9,7 +9,7 @@ use crate::memory::{GuestMemory, PageBytes};
 use rivet_image::Region;
 use rivet_isa::{GuestAddr, PageIndex, Pc};
 use rivet_jit::{CallMemory, CodeCache, CodeCacheConfig};
-use rivet_paging::{AddressSpace, EngineQuota, Layout, MemoryLimits, WindowPool};
+use rivet_paging::{AddressSpace, EngineQuota, Layout, MemoryLimits, SignalCheck, WindowPool};
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,12 +31,13 @@ impl fmt::Debug for Native {
 }
 
 impl Native {
-    pub(crate) fn new(limits: &Limits) -> Result<Self, Unavailable> {
+    pub(crate) fn new(limits: &Limits, signals: SignalCheck) -> Result<Self, Unavailable> {
         rivet_jit::supported().map_err(Unavailable::System)?;
         let windows = WindowPool::new(limits.idle_windows, limits.mappings);
         windows.probe().map_err(Unavailable::Window)?;
         let code = CodeCache::new(CodeCacheConfig {
             limit: limits.native_code,
+            signals,
         });
         let engine = Arc::new(EngineQuota::new(limits.engine_pages));
         let limits = MemoryLimits {

@@ -6,9 +6,9 @@
 //!
 //! ```text
 //!  jalr:   lea   edx, [rs1 + imm - CODE_BASE]     the target's offset, modulo 2^32
-//!          and   edx, -2
-//!          cmp   edx, limit
-//!          cmovae rdx, clamp                      speculation stays inside the table
+//!          cmp   edx, limit                       an even number
+//!          jae   cold
+//!          and   edx, mask                        even, and inside the table in any case
 //!          mov   edx, [table + 2·rdx]
 //!          test  edx, edx
 //!          jz    cold                             not a start, or not translated yet
@@ -29,6 +29,10 @@
 //!           ret
 //! ```
 //!
+//! The mask changes no offset below the limit but its lowest bit, as ISA §8.2 wants it. It is there
+//! for the processor that guesses that the jump is not taken: what it reads then is of the table,
+//! whose size is a power of two for that.
+//!
 //! The link register is written after the check, so that the cold path still sees rs1 when rd is
 //! the same register; it writes the link itself.
 
@@ -40,7 +44,7 @@ use super::{Link, Lower, Lowering, Target, Targets};
 use crate::abi::{Home, SCRATCH, home};
 use crate::asm::{Alu, Cond, Width};
 use crate::chunk::{Site, SiteKind};
-use crate::context::{field, slot_field};
+use crate::context::slot_field;
 
 /// Bit of the stack pointer that is set as long as the return stack has room (`stubs.rs`).
 const RETURN_STACK: u32 = 1 << 12;
@@ -179,6 +183,7 @@ impl<T: Targets> Lower<'_, T> {
         let this = &mut *self.this;
         let table = this.constants.table as i32;
         let limit = this.constants.limit as i32;
+        let mask = this.constants.mask as i32;
         let disp = o.imm.wrapping_sub(CODE_BASE as i32);
         match home(o.rs1) {
             Home::Host(base) => this.asm.lea(Width::W32, SCRATCH, base, disp),
@@ -190,9 +195,13 @@ impl<T: Targets> Lower<'_, T> {
         }
         dynasm!(this.asm.code
             ; .arch x64
-            ; and edx, BYTE -2
             ; cmp edx, limit
-            ; gs cmovae rdx, [DWORD field!(clamp)]
+        );
+        let hole = this.asm.jump_if(Cond::AboveEqual);
+        this.link_cold(hole, Site::plain(SiteKind::Indirect, this.step.pc));
+        dynasm!(this.asm.code
+            ; .arch x64
+            ; and edx, mask
             ; mov edx, [DWORD rdx * 2 + table]
             ; test edx, edx
         );

@@ -85,6 +85,8 @@ pub(crate) struct Constants {
     pub(crate) table: u32,
     /// Code offsets from here on are no starts; its own table entry is always zero.
     pub(crate) limit: u32,
+    /// The bits an even offset in the table can have.
+    pub(crate) mask: u32,
 }
 
 /// The lowering of one chunk: the assembler and what is left to be bound.
@@ -124,7 +126,11 @@ impl Lowering {
         };
         Self {
             asm: Asm::default(),
-            constants: Constants { table: 0, limit: 0 },
+            constants: Constants {
+                table: 0,
+                limit: 0,
+                mask: 0,
+            },
             step: nothing,
             low_half: false,
             traps: Vec::new(),

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rivet_paging::SignalCheck;
+
 use super::ranges::{Range, Ranges};
 use super::sys::{self, LowMapping, MemoryError};
 use crate::process::{self, PerProcess};
@@ -21,16 +23,21 @@ const MAX_SEGMENTS: usize = 64;
 /// Working memories kept for later.
 const IDLE_TRANSLATORS: usize = 4;
 
-/// Limits of a [`CodeCache`].
+/// Limits of a [`CodeCache`], and what its programs may expect of the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CodeCacheConfig {
     /// Bytes of native code that all programs together may occupy.
     pub limit: u64,
+    /// When runs of its programs look at the host's signal handling.
+    pub signals: SignalCheck,
 }
 
 impl Default for CodeCacheConfig {
     fn default() -> Self {
-        Self { limit: 512 << 20 }
+        Self {
+            limit: 512 << 20,
+            signals: SignalCheck::EveryEntry,
+        }
     }
 }
 
@@ -79,7 +86,7 @@ pub(crate) struct Code {
 }
 
 impl CodeCache {
-    /// A pool with these limits.
+    /// A pool like that.
     pub fn new(config: CodeCacheConfig) -> Arc<Self> {
         let pool = PerProcess::new(Pool::new(config.limit));
         Arc::new(Self { config, pool })
@@ -94,7 +101,7 @@ impl CodeCache {
             .sum()
     }
 
-    /// The limits this pool was made with.
+    /// What this pool was made with.
     pub fn config(&self) -> CodeCacheConfig {
         self.config
     }

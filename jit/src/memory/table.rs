@@ -1,8 +1,9 @@
 //! Dispatch tables: from code offsets to native addresses.
 //!
 //! Entry `pc / 2` holds the native address of the block at `pc`, or zero if none starts there or
-//! it is not translated yet. The last entry stands for every offset outside the code and stays
-//! zero. Untouched pages of a table are never allocated.
+//! it is not translated yet. The entry at the limit stands for every offset outside the code and
+//! stays zero. Every offset cut by the mask has an entry, so the mapping's size is a power of two;
+//! its untouched pages are never allocated.
 //!
 //! A short program pays more for a mapping than for its translation, so those of small tables go
 //! back to the pool, all zero again, and serve the next program.
@@ -36,11 +37,7 @@ impl Table {
     pub(crate) fn new(pool: &Arc<Pool>, code_len: u32) -> Result<Self, MemoryError> {
         let limit = code_len.next_multiple_of(2);
         let bytes = 4 * (limit as usize / 2 + 1);
-        let len = if bytes <= LARGEST_KEPT {
-            bytes.next_power_of_two().max(LEAST)
-        } else {
-            bytes.next_multiple_of(4096)
-        };
+        let len = bytes.next_power_of_two().max(LEAST);
         let mut idle = pool.tables.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = idle.iter().position(|mapping| mapping.len() == len);
         let kept = kept.map(|at| idle.swap_remove(at));
@@ -62,6 +59,11 @@ impl Table {
     /// The first even offset past the code; its entry stays zero.
     pub(crate) fn limit(&self) -> u32 {
         self.limit
+    }
+
+    /// The bits of even offsets up to the largest one of the code. Offsets cut by it have an entry.
+    pub(crate) fn mask(&self) -> u32 {
+        (self.limit.max(2).next_power_of_two() - 1) & !1
     }
 
     fn entry(&self, pc: u32) -> Option<&AtomicU32> {
@@ -133,6 +135,23 @@ mod tests {
         assert_eq!((second.get(0), second.get(998)), (None, None));
         // In use, it serves nobody else.
         assert_ne!(Table::new(cache.pool(), 1000).unwrap().address(), address);
+    }
+
+    #[test]
+    fn every_offset_that_the_mask_lets_through_has_an_entry() {
+        let cache = CodeCache::new(CodeCacheConfig::default());
+        for code_len in [
+            0, 1, 2, 3, 4, 0x3FFE, 0x4000, 0x8000, 0x8001, 0x3_FFFE, 0x10_0001,
+        ] {
+            let table = Table::new(cache.pool(), code_len).unwrap();
+            let words = table.mapping.as_ref().unwrap().words().len();
+            assert!((table.mask() as usize / 2) < words, "{code_len:#x}");
+            assert!((table.limit() as usize / 2) < words, "{code_len:#x}");
+            assert_eq!(table.mask() & 1, 0);
+            for pc in (0..table.limit()).step_by(2) {
+                assert_eq!(pc & table.mask(), pc, "{code_len:#x}");
+            }
+        }
     }
 
     #[test]

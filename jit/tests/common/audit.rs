@@ -47,9 +47,22 @@ pub(crate) fn check_chunk(chunk: &NativeChunk, code_len: usize) {
     let mut decoder = Decoder::with_ip(64, &chunk.code, chunk.address, DecoderOptions::NONE);
     let mut inst = Instruction::default();
     while decoder.can_decode() {
+        let before = inst;
         decoder.decode_out(&mut inst);
         check_instruction(&inst, chunk, code_len);
+        if inst.memory_index() == Register::RDX && inst.op0_register() == Register::EDX {
+            check_mask(&before, code_len);
+        }
     }
+}
+
+/// Checks that an index of the dispatch table has just been cut to what the table holds, whatever
+/// the processor guesses about the comparison with the limit.
+fn check_mask(inst: &Instruction, code_len: usize) {
+    assert_eq!(inst.mnemonic(), Mnemonic::And, "{inst}");
+    assert_eq!(inst.op0_register(), Register::EDX, "{inst}");
+    let largest = code_len.next_power_of_two().max(2) as u64;
+    assert!(inst.immediate(1) < largest, "{inst}: past the table");
 }
 
 /// Checks one instruction.
@@ -117,7 +130,7 @@ fn check_memory(inst: &Instruction, chunk: &NativeChunk, code_len: usize) {
         }
         return;
     }
-    // Without GS only the dispatch table is read, by a clamped or a constant index.
+    // Without GS only the dispatch table is read, by a masked or a constant index.
     let table_len = 2 * code_len as u64 + 4;
     assert_eq!(
         inst.code(),

@@ -174,7 +174,7 @@ impl NativeGuest {
         let landing = (&raw mut attempt.landing).cast();
         // SAFETY: the target lies in the window, whose faults the scope handles.
         let body = || unsafe { instruction(target, len, access, value, landing) };
-        let result = scope.run(body);
+        let result = scope.run(SignalCheck::EveryEntry, body);
         let value = result.unwrap();
         self.gas = attempt.gas;
         self.faults += attempt.faults;

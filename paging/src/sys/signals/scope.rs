@@ -10,6 +10,7 @@ use super::frame::{FaultFrame, FaultSignal};
 use super::{alt_stack, failed, gate, install, is_installed};
 use crate::error::{HostError, SysCall};
 use crate::page::HostAddr;
+use crate::signal_check::SignalCheck;
 
 /// What the handler of a scope decided.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +41,8 @@ pub struct FaultScope {
 thread_local! {
     // Constant and without a destructor: reading it in the handler initialises nothing.
     static CURRENT: Cell<*const FaultScope> = const { Cell::new(ptr::null()) };
+    // Whether mask and handlers were found right when this thread entered a scope.
+    static CHECKED: Cell<bool> = const { Cell::new(false) };
 }
 
 impl FaultScope {
@@ -65,15 +68,20 @@ impl FaultScope {
         }
     }
 
-    /// Runs `body` with this scope in force on the calling thread.
+    /// Runs `body` with this scope in force on the calling thread. Mask and handlers are looked at
+    /// before, as often as `check` says.
     ///
     /// # Errors
     /// [`HostError::SignalBlocked`] when the thread blocks a signal faults arrive by, and
     /// [`HostError::Sys`] when handler or signal stack cannot be installed; `body` is not run then.
-    pub fn run<R>(&self, body: impl FnOnce() -> R) -> Result<R, HostError> {
-        check_mask()?;
-        if !is_installed()? {
-            install()?;
+    pub fn run<R>(&self, check: SignalCheck, body: impl FnOnce() -> R) -> Result<R, HostError> {
+        if check == SignalCheck::EveryEntry || !CHECKED.get() {
+            CHECKED.set(false);
+            check_mask()?;
+            if !is_installed()? {
+                install()?;
+            }
+            CHECKED.set(true);
         }
         alt_stack::ensure()?;
         let published = Published::new(self);
@@ -155,7 +163,7 @@ mod tests {
         // SAFETY: empty ranges match no fault, so the handler is never called.
         let scope = unsafe { FaultScope::new(nowhere.clone(), nowhere, never, ptr::null_mut()) };
         fail_at(Some(n));
-        let result = scope.run(|| 5);
+        let result = scope.run(SignalCheck::EveryEntry, || 5);
         fail_at(None).is_none().then_some(result)
     }
 
