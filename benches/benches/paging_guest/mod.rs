@@ -102,7 +102,7 @@ impl Guest {
         let data = (&raw mut run).cast();
         // SAFETY: `on_fault` gets the pointer it expects and repeats the store it made possible.
         let scope = unsafe { FaultScope::new(code, self.view.fault_range(), on_fault, data) };
-        let stored = scope.run(|| {
+        let stored = scope.run(SignalCheck::EveryEntry, || {
             for page in 0..pages {
                 let at = base.wrapping_add((start + page * stride * PAGE) as usize);
                 // SAFETY: the address lies in the window, whose faults the scope handles.
