@@ -47,6 +47,13 @@ sanitize:
     ASAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigfpe=0:use_sigaltstack=0 RUSTFLAGS=-Zsanitizer=address cargo +nightly test --target x86_64-unknown-linux-gnu --target-dir target/sanitize -p rivet-paging --lib
     ASAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigfpe=0:use_sigaltstack=0:quarantine_size_mb=8 RUSTFLAGS=-Zsanitizer=address cargo +nightly test --target x86_64-unknown-linux-gnu --target-dir target/sanitize -p rivet-jit -p rivet-engine --tests --no-fail-fast -- --skip forked_child --skip forks_in_a_call
 
+# The standard library is built for it too, or its locks would be unknown to the sanitizer. What stays
+# out: tests that lock memory (the sanitizer makes that do nothing) or limit and count what a process
+# holds (it holds much itself), tests that stand in for the C library, and those that fork.
+# The suites of unsafe code under ThreadSanitizer (needs a nightly toolchain with rust-src)
+sanitize-threads:
+    TSAN_OPTIONS=exitcode=66 RUSTFLAGS=-Zsanitizer=thread cargo +nightly test -Zbuild-std --target x86_64-unknown-linux-gnu --target-dir target/sanitize-threads -p rivet-paging -p rivet-jit -p rivet-engine --tests --no-fail-fast -- --skip locked --skip locking_everything --skip locks_and_unlocks --skip idle_machines_commit --skip a_paused_machine_commits --skip without_address_space --skip forked_child --skip forks_in_a_call
+
 # Rewrite the native code of the recompiler's filetests; read the difference like code
 bless:
     RIVET_BLESS=1 cargo test -p rivet-jit --test filetests
