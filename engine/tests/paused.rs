@@ -1,9 +1,6 @@
 //! Paused machines hold no window once they are many: none of them is refused one for it, and they
 //! commit little.
 
-#[path = "../../jit/tests/common/maps.rs"]
-mod maps;
-
 use rivet_engine::{
     Backend, Config, Engine, Exit, Flow, Host, Machine, NoHost, Payment, Quote, Raw, Start,
 };
@@ -30,7 +27,6 @@ const TEXT: &str = "
     trap";
 
 fn paused(count: usize) -> Vec<Machine> {
-    maps::watch();
     let engine = Engine::new(Config {
         backend: Backend::Auto,
         ..Config::default()

@@ -1,5 +1,7 @@
 //! Runs that are paused before their end: where they stop, and that nobody can tell afterwards.
 
+#[path = "../../jit/tests/common/maps.rs"]
+mod maps;
 mod snapshots;
 
 use rivet_engine::snapshot::SnapshotError;
@@ -8,9 +10,15 @@ use rivet_engine::{
     Payment, Quote, Ran, Until, View,
 };
 use rivet_isa::{GuestAddr, Pc, Reg};
-use snapshots::{Adds, Seen, carried, engines, finish, gas, machine, seen};
+use snapshots::{Adds, Seen, carried, finish, gas, machine, seen};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
+
+/// An engine of each backend, with the process map watched from now on.
+fn engines() -> Vec<Engine> {
+    maps::watch();
+    snapshots::engines()
+}
 
 /// Blocks at 0, 12, 24 and 28: a loop of three that writes a fresh page each time around, and calls.
 const LOOP: &str = "

@@ -1,14 +1,20 @@
 //! Every kind of place where a run can pause (ISA §11.3): saved, carried through bytes to every
 //! backend, run to its end there, compared with the run that was not paused.
 
+#[path = "../../jit/tests/common/maps.rs"]
+mod maps;
 mod snapshots;
 
 use rivet_engine::snapshot::SnapshotError;
-use rivet_engine::{Call, Exit, Flow, Machine, NoHost, Payment, Start};
+use rivet_engine::{Call, Engine, Exit, Flow, Machine, NoHost, Payment, Start};
 use rivet_isa::{Gas, GuestAddr, Pc, Reg};
-use snapshots::{
-    Adds, DATA, First, Seen, carried, engines, finish, gas, load, machine, page, seen,
-};
+use snapshots::{Adds, DATA, First, Seen, carried, finish, gas, load, machine, page, seen};
+
+/// An engine of each backend, with the process map watched from now on.
+fn engines() -> Vec<Engine> {
+    maps::watch();
+    snapshots::engines()
+}
 
 /// Two stores to two pages, three calls, and nothing behind the last one.
 const CALLS: &str = "

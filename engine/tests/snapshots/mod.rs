@@ -1,9 +1,6 @@
 //! What the tests of paused state share: engines, programs, hosts.
 #![allow(dead_code, reason = "each test binary uses a part of this module")]
 
-#[path = "../../../jit/tests/common/maps.rs"]
-mod maps;
-
 use rivet_engine::snapshot::Snapshot;
 use rivet_engine::{
     Backend, Call, CallContext, Config, Engine, Exit, Flow, Host, Machine, Program, Quote, Raw,
@@ -19,7 +16,6 @@ pub(crate) const FIRST: u32 = 0x1_0000;
 
 /// An engine of each backend that can run here.
 pub(crate) fn engines() -> Vec<Engine> {
-    maps::watch();
     let all = [Backend::Interp, Backend::Jit, Backend::Checked];
     let here = all
         .into_iter()
