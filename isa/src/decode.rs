@@ -274,60 +274,146 @@ fn lookup_whole(word: u32) -> Op {
     }
 }
 
-/// How a walk for block starts sees a key: the bits that must be zero for a register to exist,
-/// and below them what its operation does.
-static ROLES: [u32; KEYS] = {
-    let mut roles = [0; KEYS];
-    let mut i = 0;
-    while i < KEYS {
-        roles[i] = match TABLES.keys[i] {
-            Key::Only(op) => {
-                let (absent, flow) = (op.row().format.absent_registers(), op.row().flow);
-                assert!(absent & (ENDS | CALL | UNDECIDED) == 0);
-                absent
-                    | if flow.is_terminator() { ENDS } else { 0 }
-                    | if flow.is_call() { CALL } else { 0 }
-            }
-            Key::Unary(_) => UNDECIDED,
+/// The lowest 16 bits of an instruction say nearly everything about its role. A halfword is all
+/// there; of a word they hold opcode, funct3, rd and the lowest bit of rs1.
+///
+/// ```text
+///   15 … 8   row of `BY_FUNCT7` that says more; row 0 says nothing
+///   7 … 0    flags
+/// ```
+static BY_LOW_HALF: [u16; 1 << 16] = {
+    let mut roles = [0; 1 << 16];
+    let (mut rows, mut index) = (0, 0);
+    while index < BUCKETS {
+        let Bucket { first, mask } = TABLES.buckets[index];
+        let (flags, absent_rd) = if mask == 0 {
+            let key = TABLES.keys[first as usize];
+            (key_flags(key) as u16, key_absent(key) & RD_HIGH)
+        } else {
+            // All that have funct7 have rd.
+            rows += 1;
+            ((rows as u16) << 8, RD_HIGH)
         };
-        i += 1;
+        // The other bits of a half: rd, and the lowest bit of rs1.
+        let mut rest = 0;
+        while rest < 64 {
+            let low = (index >> 3) << 2 | (index & 7) << 12 | (rest & 31) << 7 | (rest >> 5) << 15;
+            let absent = low as u32 & absent_rd != 0;
+            roles[low | 3] = if absent { ENDS as u16 } else { flags };
+            rest += 1;
+        }
+        index += 1;
+    }
+    let mut half = 0;
+    while half < 1 << 16 {
+        if half & 3 != 3 && halfword::ends(half as u16) {
+            roles[half] = ENDS as u16;
+        }
+        half += 1;
     }
     roles
 };
-const ENDS: u32 = 1;
-const CALL: u32 = 2;
-const UNDECIDED: u32 = 4;
+
+/// What funct7 adds, by the rows that [`BY_LOW_HALF`] names.
+static BY_FUNCT7: [[u8; 128]; 64] = {
+    let mut roles = [[0; 128]; 64];
+    let (mut rows, mut index) = (0, 0);
+    while index < BUCKETS {
+        let Bucket { first, mask } = TABLES.buckets[index];
+        if mask != 0 {
+            rows += 1;
+            let mut funct7 = 0;
+            while funct7 < 128 {
+                let key = TABLES.keys[first as usize + funct7];
+                if let Key::Only(op) = key {
+                    let reserved = matches!(op, Op::Reserved);
+                    assert!(reserved || key_absent(key) & RD_HIGH != 0);
+                }
+                roles[rows][funct7] = key_flags(key);
+                funct7 += 1;
+            }
+        }
+        index += 1;
+    }
+    roles
+};
+
+/// The highest bits of the register fields, which must be zero (ISA §6.2).
+const RD_HIGH: u32 = 1 << 11;
+const RS1_HIGH: u32 = 1 << RS1_HIGH_AT;
+const RS2_HIGH: u32 = 1 << 24;
+const RS1_HIGH_AT: u32 = 19;
+
+/// Flags of a role; those for registers stand where the bits of the word do that must be zero,
+/// once it is shifted right by [`RS1_HIGH_AT`].
+const HAS_RS1: u8 = (RS1_HIGH >> RS1_HIGH_AT) as u8;
+const HAS_RS2: u8 = (RS2_HIGH >> RS1_HIGH_AT) as u8;
+const ENDS: u8 = 1 << 1;
+const UNDECIDED: u8 = 1 << 2;
+
+const fn key_absent(key: Key) -> u32 {
+    match key {
+        Key::Only(op) => op.row().format.absent_registers(),
+        Key::Unary(_) => 0,
+    }
+}
+
+const fn key_flags(key: Key) -> u8 {
+    let Key::Only(op) = key else {
+        return UNDECIDED;
+    };
+    let (absent, flow) = (key_absent(key), op.row().flow);
+    // Few are calls, so nobody else pays for telling them.
+    if flow.is_call() {
+        return UNDECIDED;
+    }
+    let mut flags = 0;
+    if absent & RS1_HIGH != 0 {
+        flags |= HAS_RS1;
+    }
+    if absent & RS2_HIGH != 0 {
+        flags |= HAS_RS2;
+    }
+    if flow.is_terminator() {
+        flags |= ENDS;
+    }
+    flags
+}
 
 /// What an instruction does to the division of code into blocks, as numbers that are 0 or 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Role {
-    /// It is a word, not a halfword.
-    pub(crate) whole: u64,
     /// It ends its block.
     pub(crate) ends: u64,
     /// It is a block by itself.
     pub(crate) call: u64,
 }
 
-/// The role of the instruction that begins with these four bytes. Both readings are looked up and
-/// one is chosen: cheaper than a branch that goes either way.
+/// The role of the instruction that begins with these four bytes.
 #[inline(always)]
 pub(crate) fn role(word: u32) -> Role {
-    let whole = u64::from(word & 3 == 3);
-    let mut role = ROLES[key_index(word)];
-    if role & (whole as u32 * UNDECIDED) != 0 {
-        let flow = lookup_whole(word).flow();
-        role = u32::from(flow.is_terminator());
+    let low = BY_LOW_HALF[(word & 0xFFFF) as usize];
+    let row = &BY_FUNCT7[usize::from(low >> 8) % BY_FUNCT7.len()];
+    let flags = low as u8 | row[(word >> 25) as usize];
+    if flags & UNDECIDED != 0 {
+        return undecided_role(word);
     }
-    let flags = ENDS | CALL | UNDECIDED;
-    let absent = u64::from(word & role & !flags != 0);
-    let word_ends = u64::from(role & ENDS) | mutant!(ReservedContinues, absent, 0);
-    let word_calls = u64::from(role >> 1 & 1) & (absent ^ 1);
-    let half_ends = halfword::ends(word as u16);
+    let absent = word >> RS1_HIGH_AT & u32::from(flags & (HAS_RS1 | HAS_RS2));
+    let absent = u64::from(absent != 0);
     Role {
-        whole,
-        ends: (word_ends & whole) | (half_ends & (whole ^ 1)),
-        call: word_calls & whole,
+        ends: u64::from(flags / ENDS % 2) | mutant!(ReservedContinues, absent, 0),
+        call: 0,
+    }
+}
+
+/// The role of a call, or of a word with one source, whose other bits decide what it is.
+#[cold]
+#[inline(never)]
+fn undecided_role(word: u32) -> Role {
+    let flow = lookup(word).flow();
+    Role {
+        ends: u64::from(flow.is_terminator()),
+        call: u64::from(flow.is_call()),
     }
 }
 
@@ -364,7 +450,6 @@ mod tests {
             assert_eq!(decode_word(word), plain, "{word:#010x}");
             assert_eq!(lookup(word), plain.op(), "{word:#010x}");
             let expected = Role {
-                whole: 1,
                 ends: u64::from(plain.flow().is_terminator()),
                 call: u64::from(plain.flow().is_call()),
             };
@@ -377,7 +462,6 @@ mod tests {
         for half in (0..=u16::MAX).filter(|half| half & 3 != 3) {
             let flow = decode_halfword(half).flow();
             let expected = Role {
-                whole: 0,
                 ends: u64::from(flow.is_terminator()),
                 call: 0,
             };

@@ -24,30 +24,15 @@ pub(crate) const fn place(half: u16) -> usize {
 
 static EXPANDED: [Inst; HALFWORDS] = expand_all([Inst::RESERVED; HALFWORDS]);
 
-/// A bit per halfword, by place: whether its instruction ends a block (ISA §9.1).
-static ENDS: [u64; HALFWORDS / 64] = {
-    let mut ends = [0; HALFWORDS / 64];
-    let mut place = 0;
-    while place < HALFWORDS {
-        let flow = EXPANDED[place].op().row().flow;
-        assert!(!flow.is_call(), "no halfword is a call");
-        if flow.is_terminator() {
-            ends[place / 64] |= 1 << (place % 64);
-        }
-        place += 1;
-    }
-    ends
-};
-
 /// The instruction a halfword expands to.
 #[inline(always)]
 pub(crate) fn expand(half: u16) -> Inst {
     EXPANDED[place(half)]
 }
 
-/// Whether that instruction ends its block, as 0 or 1. No halfword is a call.
-#[inline(always)]
-pub(crate) fn ends(half: u16) -> u64 {
-    let place = place(half);
-    ENDS[place / 64] >> (place % 64) & 1
+/// Whether that instruction ends its block. No halfword is a call.
+pub(crate) const fn ends(half: u16) -> bool {
+    let flow = EXPANDED[place(half)].op().row().flow;
+    assert!(!flow.is_call(), "no halfword is a call");
+    flow.is_terminator()
 }
