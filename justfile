@@ -23,6 +23,10 @@ agree:
 mutants *NAMES:
     cargo run -p rivet-mutants --bin mutant-gate -- {{NAMES}}
 
+# A sample of the mutants on the vectors, part of `.ci/run`
+mutants-smoke:
+    cargo run -p rivet-mutants --bin mutant-gate -- --smoke
+
 # The bodies of the fuzz targets on corpora and many mutations, without other tools
 fuzz-smoke ROUNDS="20000":
     RIVET_FUZZ_ROUNDS={{ROUNDS}} cargo test --release -p rivet --test fuzz

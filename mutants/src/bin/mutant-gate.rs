@@ -6,8 +6,8 @@
 //!                                     ─▶ CAUGHT.md
 //! ```
 //!
-//! With `--smoke` a sample of the mutants is tried, each with the one test that CAUGHT.md names for
-//! it: the test must pass without the mutant and fail with it.
+//! With `--smoke` a sample is tried on the vectors alone, which takes one test binary and seconds: the
+//! vectors must pass without a mutant and fail with each.
 //!
 //! Exit status: 0 every mutant was caught, 1 one was not, 2 usage or build error.
 #![forbid(unsafe_code)]
@@ -23,10 +23,13 @@ usage: mutant-gate [--smoke | NAME…]
 
   (nothing)   every mutant against every test; writes mutants/CAUGHT.md
   NAME…       these mutants, table on standard output only
-  --smoke     a sample of the mutants, each against the test that CAUGHT.md names";
+  --smoke     a sample of the mutants against the vectors";
 
-/// What is tried, in order: package, test binary, filter. Quick and broad first.
-const SUITE: &[(&str, &str, &str)] = &[
+/// Package, test binary, filter.
+type Test = (&'static str, &'static str, &'static str);
+
+/// What is tried, in order. Quick and broad first.
+const SUITE: &[Test] = &[
     ("rivet", "vectors", "jit::"),
     ("rivet", "vectors", "interp::"),
     ("rivet-isa", "golden", ""),
@@ -49,8 +52,32 @@ const SUITE: &[(&str, &str, &str)] = &[
 const LIMIT: Duration = Duration::from_secs(120);
 /// Longest wait for one binary: a mutant may well make a program run for ever.
 const PATIENCE: Duration = Duration::from_secs(400);
-/// Every how many-th mutant the smoke run tries.
-const SAMPLE: usize = 5;
+/// What the smoke run tries: something of every place, most of it seen by few vectors.
+const SAMPLE: &[Mutant] = &[
+    Mutant::ImmediateUnsigned,
+    Mutant::HintsReserved,
+    Mutant::ReservedContinues,
+    Mutant::DecodeWidthBeyond,
+    Mutant::LatencyWraps,
+    Mutant::TierExclusive,
+    Mutant::InterpOddTarget,
+    Mutant::InterpDivideOverflow,
+    Mutant::InterpChargedTwice,
+    Mutant::JitSubAlias,
+    Mutant::JitFusedClobber,
+    Mutant::JitFailedJumpPc,
+    Mutant::JitReturnUnchecked,
+    Mutant::JitGateReserve,
+    Mutant::StraddleChargedOnce,
+    Mutant::SettleFree,
+    Mutant::EdgePagesOpened,
+    Mutant::CallHalfPaid,
+];
+/// What it tries them on.
+const VECTORS: &[Test] = &[
+    ("rivet", "vectors", "jit::"),
+    ("rivet", "vectors", "interp::"),
+];
 
 /// A test binary, with the part of it that is run.
 #[derive(Clone)]
@@ -109,7 +136,7 @@ fn run(args: &[String]) -> Result<bool, String> {
         }
     };
     let mut suite = Suite {
-        binaries: build(&root)?,
+        binaries: build(&root, SUITE)?,
         sound: Vec::new(),
     };
     let mut verdicts = Vec::new();
@@ -128,25 +155,21 @@ fn run(args: &[String]) -> Result<bool, String> {
     Ok(verdicts.iter().all(|v| v.caught.is_some()))
 }
 
-/// Builds the tests with the switch and finds the binaries of the suite.
-fn build(root: &Path) -> Result<Vec<Binary>, String> {
+/// Builds the tests with the switch and finds the binaries of a suite. The features are those of the
+/// whole workspace, so that what other crates were built into for `cargo test` serves again.
+fn build(root: &Path, suite: &[Test]) -> Result<Vec<Binary>, String> {
     let mut cargo = Command::new(std::env::var("CARGO").unwrap_or("cargo".into()));
     cargo
         .current_dir(root)
-        .args(["test", "--no-run", "--message-format=json"]);
-    cargo.args(["--features", "rivet-mutants/switch", "-p", "rivet-mutants"]);
-    let mut packages: Vec<&str> = SUITE.iter().map(|(package, ..)| *package).collect();
-    packages.sort_unstable();
-    packages.dedup();
-    for package in packages {
-        cargo.args(["-p", package]);
+        .args(["test", "--workspace", "--no-run", "--message-format=json"])
+        .args(["--features", "rivet-mutants/switch"]);
+    // Unit tests of a library have its name.
+    let is_unit = |test: &Test| test.1 == test.0.replace('-', "_");
+    if suite.iter().any(is_unit) {
+        cargo.arg("--lib");
     }
-    cargo.arg("--lib");
-    for (package, target, _) in SUITE {
-        // Unit tests of a library have its name.
-        if *target != package.replace('-', "_") {
-            cargo.args(["--test", target]);
-        }
+    for (_, target, _) in suite.iter().filter(|test| !is_unit(test)) {
+        cargo.args(["--test", target]);
     }
     let output = cargo.stderr(Stdio::inherit()).output();
     let output = output.map_err(|e| format!("cannot start cargo: {e}"))?;
@@ -176,17 +199,17 @@ fn build(root: &Path) -> Result<Vec<Binary>, String> {
             });
         }
     }
-    let mut suite = Vec::new();
-    for (package, target, filter) in SUITE {
+    let mut binaries = Vec::new();
+    for (package, target, filter) in suite {
         let same = |b: &&Binary| b.target == *target && b.package == *package;
         let binary = found.iter().find(same);
         let binary = binary.ok_or(format!("there is no test `{target}` in {package}"))?;
-        suite.push(Binary {
+        binaries.push(Binary {
             filter,
             ..binary.clone()
         });
     }
-    Ok(suite)
+    Ok(binaries)
 }
 
 /// The JSON string that follows `key` in a line.
@@ -195,18 +218,10 @@ fn field<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     rest.split_once('"').map(|(value, _)| value)
 }
 
-/// Runs a binary, whole or one test of it, with or without a mutant.
-fn execute(
-    binary: &Binary,
-    test: Option<&str>,
-    mutant: Option<Mutant>,
-    patience: Duration,
-) -> Result<Ended, String> {
+/// Runs a binary with or without a mutant.
+fn execute(binary: &Binary, mutant: Option<Mutant>, patience: Duration) -> Result<Ended, String> {
     let mut command = Command::new(&binary.file);
-    match test {
-        Some(test) => command.args(["--exact", test]),
-        None => command.arg(binary.filter),
-    };
+    command.arg(binary.filter);
     match mutant {
         Some(mutant) => command.env(VARIABLE, mutant.name()),
         None => command.env_remove(VARIABLE),
@@ -278,7 +293,7 @@ impl Suite {
             return Ok(());
         }
         let binary = &self.binaries[index];
-        match execute(binary, None, None, PATIENCE)? {
+        match execute(binary, None, PATIENCE)? {
             Ended::Passed => self.sound[index] = true,
             Ended::Failed(tests) => {
                 let names = tests.join(", ");
@@ -297,7 +312,7 @@ impl Suite {
             self.check_sound(index)?;
             let before = children_cpu();
             let binary = &self.binaries[index];
-            let ended = execute(binary, None, Some(mutant), PATIENCE)?;
+            let ended = execute(binary, Some(mutant), PATIENCE)?;
             cpu += children_cpu().saturating_sub(before);
             let tests = match ended {
                 Ended::Passed => Vec::new(),
@@ -358,32 +373,19 @@ fn table(verdicts: &[Verdict]) -> String {
     out
 }
 
-/// Tries a sample of the mutants with the tests that the table names.
+/// Tries a sample of the mutants on the vectors.
 fn smoke(root: &Path) -> Result<bool, String> {
-    let path = root.join("mutants/CAUGHT.md");
-    let table = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let suite = build(root)?;
+    let mut suite = Suite {
+        binaries: build(root, VECTORS)?,
+        sound: Vec::new(),
+    };
     let mut fine = true;
-    for mutant in Mutant::ALL.iter().step_by(SAMPLE) {
-        let name = mutant.name();
-        let start = format!("| `{name}` |");
-        let line = table.lines().find(|line| line.starts_with(&start));
-        let by = line.and_then(|line| line.split(" | ").nth(3));
-        let (target, test) = by
-            .and_then(|by| by.split_once(" `"))
-            .and_then(|(target, rest)| Some((target, rest.split_once('`')?.0)))
-            .ok_or(format!(
-                "CAUGHT.md names no test for {name}: run `just mutants`"
-            ))?;
-        let binary = suite.iter().find(|b| b.target == target);
-        let binary = binary.ok_or(format!("CAUGHT.md names no test of the suite for {name}"))?;
-        let test = (!test.contains(' ')).then_some(test);
-        let clean = execute(binary, test, None, PATIENCE)?;
-        let planted = execute(binary, test, Some(*mutant), LIMIT)?;
-        let caught = matches!(clean, Ended::Passed) && !matches!(planted, Ended::Passed);
-        let word = if caught { "caught" } else { "NOT CAUGHT" };
-        println!("{name}: {word} by {target} {}", test.unwrap_or_default());
-        fine &= caught;
+    for mutant in SAMPLE {
+        let verdict = suite.plant(*mutant)?;
+        let by = verdict.caught.as_ref().map(|(_, tests)| tests[0].as_str());
+        let by = by.map_or("NOT CAUGHT".to_owned(), |test| format!("caught by {test}"));
+        println!("{} ({}): {by}", mutant.name(), mutant.place());
+        fine &= verdict.caught.is_some();
     }
     Ok(fine)
 }
