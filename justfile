@@ -66,6 +66,10 @@ bless:
 bench:
     cargo bench --workspace
 
+# Every goal of the recompiler with its figure; options as in benches/benches/goals.rs
+goals *ARGS:
+    cargo bench -p rivet-benches --bench goals -- {{ARGS}}
+
 # Instructions of fixed pieces of work against benches/counts.tsv; --update records them
 counts *ARGS:
     cargo run --release -p rivet-benches --bin counts -- {{ARGS}}

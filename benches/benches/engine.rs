@@ -2,6 +2,7 @@
 //! snapshots. `cargo bench -p rivet-benches --bench engine`; times of calls are per call.
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
+use rivet_benches::figure::{Figure, fastest};
 use rivet_engine::snapshot::Snapshot;
 use rivet_engine::{
     Backend, Bare, Call, CallContext, Config, Engine, Exit, Flow, Host, Machine, NoHost, Program,
@@ -217,5 +218,75 @@ fn calls(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, loading, machines, calls);
+/// What has a goal, as the best of many rounds, before all else.
+fn figures(_: &mut Criterion) {
+    const WRITTEN: u64 = 256;
+    let writer = program(Backend::Jit, WRITER);
+    let each = |many: f64, one: f64| (many - one) / (WRITTEN - 1) as f64 / 1e3;
+    let create = fastest(2000, || writer.machine(start(1)).expect("starts"));
+    let reset = |pages: u64| {
+        let resets = (0..40).map(|_| {
+            let mut machine = written(&writer, pages);
+            fastest(1, || machine.reset(start(1)))
+        });
+        resets.fold(f64::MAX, f64::min)
+    };
+    let fork = |pages: u64| {
+        let mut machine = written(&writer, pages);
+        fastest(40, || machine.fork())
+    };
+    let caller = program(Backend::Jit, CALLER);
+    let callee = program(Backend::Jit, "addi a0, a0, 1\n trap");
+    let mut nested = Answer(|_: &mut CallContext<'_>| {
+        let mut inner = callee.machine(start(1)).expect("starts");
+        black_box(inner.run(&mut NoHost)).expect("the host works");
+    });
+    let inside = |calls: u64, host: &mut dyn FnMut(u64) -> Duration| {
+        let times = (0..40).map(|_| host(calls).as_nanos() as f64);
+        times.fold(f64::MAX, f64::min) / calls as f64
+    };
+    let mut plain = Answer(|_: &mut CallContext<'_>| {});
+    let mut leaving = caller.machine(start(1 << 40)).expect("starts");
+    let left = fastest(40, || {
+        for _ in 0..100 {
+            black_box(leaving.run(&mut NoHost)).expect("the host works");
+        }
+    });
+    for figure in [
+        Figure::new("machine created", "µs", create / 1e3, 5.0),
+        Figure::new(
+            "reset, per further page of 256",
+            "µs",
+            each(reset(WRITTEN), reset(1)),
+            0.3,
+        ),
+        Figure::new(
+            "fork, per further page of 256",
+            "µs",
+            each(fork(WRITTEN), fork(1)),
+            0.3,
+        ),
+        Figure::new(
+            "call answered inside a run",
+            "ns",
+            inside(10_000, &mut |n| run(&caller, n, 0, &mut plain)),
+            6.0,
+        ),
+        Figure::new(
+            "call that leaves the run, and back",
+            "ns",
+            left / 100.0,
+            100.0,
+        ),
+        Figure::known(
+            "call answered by a machine of its own",
+            "ns",
+            inside(500, &mut |n| run(&caller, n, 0, &mut nested)),
+        ),
+    ] {
+        println!("figure: {figure}");
+    }
+}
+
+criterion_group!(benches, figures, loading, machines, calls);
 criterion_main!(benches);

@@ -23,7 +23,7 @@ td,th{padding:.2em .7em;border-bottom:1px solid var(--line);text-align:left;whit
 th{vertical-align:bottom;color:var(--soft);font-weight:600}
 .n{text-align:right;font-variant-numeric:tabular-nums}
 tr.ours{background:var(--ours);font-weight:600}tr.sum td{font-weight:600}
-td:last-child{white-space:normal}
+td:last-child:not(.n),td.text{white-space:normal}
 svg text{font:12px system-ui,sans-serif;fill:var(--ink)}svg .soft{fill:var(--soft)}
 svg line{stroke:var(--line)}svg line.one{stroke:var(--grey);stroke-width:1.5}";
 

@@ -1,12 +1,13 @@
 //! The figures of a report as tables, the same for every way to show them.
 
 use super::budget::Spent;
-use super::lanes::{BASE, INTERP, JIT, Kind, Lane};
+use super::lanes::{self, BASE, INTERP, JIT, Kind, Lane};
 use super::results::{Phase, Results, geomean};
 use super::rounds::noise;
 use super::wins;
 use super::workloads::{BIG_CODE, HOST_CALLS, PAGES, STARTUP};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A heading with what stands below it.
 #[derive(Debug, Serialize)]
@@ -310,22 +311,33 @@ fn medians(results: &Results) -> Section {
 }
 
 fn missing(results: &Results) -> Section {
-    let rows: Vec<Vec<String>> = results
-        .missing
-        .iter()
-        .map(|missing| {
-            let workload = if missing.workload.is_empty() {
-                "all"
-            } else {
-                &missing.workload
-            };
-            vec![
-                missing.lane.clone(),
-                workload.to_owned(),
-                missing.reason.clone(),
-            ]
-        })
-        .collect();
+    // The same reason for many is said once: engines that share workloads and a reason share a row.
+    let mut lanes: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for missing in &results.missing {
+        let workload = match missing.workload.as_str() {
+            "" => "all",
+            name => name,
+        };
+        let lanes = lanes
+            .entry((missing.reason.as_str(), workload))
+            .or_default();
+        if !lanes.contains(&missing.lane.as_str()) {
+            lanes.push(&missing.lane);
+        }
+    }
+    let mut workloads: BTreeMap<(&str, Vec<&str>), Vec<&str>> = BTreeMap::new();
+    for ((reason, workload), lanes) in lanes {
+        workloads.entry((reason, lanes)).or_default().push(workload);
+    }
+    let rows = workloads.into_iter().map(|((reason, lanes), workloads)| {
+        let lanes = if lanes.len() == lanes::LANES.len() {
+            "all".to_owned()
+        } else {
+            lanes.join(", ")
+        };
+        vec![lanes, workloads.join(", "), reason.to_owned()]
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
     Section {
         title: "Not measured",
         text: if rows.is_empty() {

@@ -59,8 +59,18 @@ const fn load(name: &'static str, class: Class, full: u64, small: u64) -> Worklo
     }
 }
 
-/// All workloads, in the order of the tables.
+/// All workloads, in the order of the rounds and of the tables.
 pub(crate) const WORKLOADS: [Workload; 25] = [
+    Workload {
+        name: STARTUP,
+        source: "fib",
+        class: Class::Axis,
+        full: 1,
+        small: 1,
+    },
+    load(HOST_CALLS, Class::Axis, 300_000, 300_000),
+    load(PAGES, Class::Axis, 512, 512),
+    load(BIG_CODE, Class::Axis, 1, 1),
     load("alloc", Class::Memory, 60_000, 6000),
     load("chase", Class::Memory, 2_000_000, 200_000),
     load("matmul", Class::Memory, 256, 96),
@@ -82,16 +92,6 @@ pub(crate) const WORKLOADS: [Workload; 25] = [
     load("sha256", Class::Compute, 8000, 500),
     load("wide", Class::Compute, 300_000, 20_000),
     load("floats", Class::Axis, 20_000, 1500),
-    Workload {
-        name: STARTUP,
-        source: "fib",
-        class: Class::Axis,
-        full: 1,
-        small: 1,
-    },
-    load(HOST_CALLS, Class::Axis, 300_000, 300_000),
-    load(PAGES, Class::Axis, 512, 512),
-    load(BIG_CODE, Class::Axis, 1, 1),
 ];
 
 /// The workload of this name.

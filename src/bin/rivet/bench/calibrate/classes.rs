@@ -86,9 +86,7 @@ pub(crate) fn measure(
             if text.is_empty() {
                 continue;
             }
-            let register = |index: usize| TURN[index % TURN.len()];
-            let body: Vec<String> = (0..BODY).map(|i| text.replace("{}", register(i))).collect();
-            let (before, body) = (assembled(class.before)?, assembled(&body.join("\n"))?);
+            let (before, body) = (assembled(class.before)?, assembled(&body(text))?);
             let code = Loop {
                 before: &before,
                 body: &body,
@@ -111,6 +109,21 @@ pub(crate) fn measure(
     }
     lines.sort_by(|a, b| b.rate.per_gas().total_cmp(&a.rate.per_gas()));
     Ok(lines)
+}
+
+/// Loop bodies of all classes that need nothing before their loop.
+pub(crate) fn bodies() -> Result<Vec<Vec<u8>>, Failure> {
+    let plain = CLASSES.iter().filter(|class| class.before.is_empty());
+    let texts = plain.flat_map(|class| [class.chain, class.free]);
+    let texts = texts.filter(|text| !text.is_empty());
+    texts.map(|text| assembled(&body(text))).collect()
+}
+
+/// Assembly of a loop's body.
+fn body(text: &str) -> String {
+    let register = |index: usize| TURN[index % TURN.len()];
+    let lines: Vec<String> = (0..BODY).map(|i| text.replace("{}", register(i))).collect();
+    lines.join("\n")
 }
 
 /// Loads from all over a region, each address made of the value before: nanoseconds and gas of one

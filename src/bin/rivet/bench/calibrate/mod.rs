@@ -62,6 +62,8 @@ pub(crate) fn calibrate(source: &Path, effort: Effort) -> Result<Vec<Section>, F
     let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     bar.enable_steady_tick(Duration::from_millis(200));
+    // Before the process is bound to one core, which is then all that it sees.
+    let machine = Machine::here();
     let core = super::rounds::core_for_runners();
     super::serve::settle_down(core.parse().ok());
     let (probe, tries) = (Probe::new()?, effort.tries());
@@ -84,7 +86,7 @@ pub(crate) fn calibrate(source: &Path, effort: Effort) -> Result<Vec<Section>, F
     })?;
     bar.finish_and_clear();
     Ok(vec![
-        summary(unit, &guests, &lines, worst.as_ref()),
+        summary(&machine, unit, &guests, &lines, worst.as_ref()),
         classes_table(&lines, unit),
         guests_table(&guests, unit),
         events,
@@ -117,13 +119,25 @@ fn guests(source: &Path, tries: usize) -> Result<Vec<Guest>, Failure> {
             best = (best.0.min(clock.elapsed()), gas);
         }
         let translation = program.translation();
+        // A program is translated once; the best of several loads is what translation takes.
+        let mut least = translation.nanoseconds;
+        for _ in 0..tries {
+            let program = engine.load(&image)?;
+            let start = Start::endpoint(Key::endpoint(0)).with_gas(Gas::MAX);
+            let mut machine = program.machine(start.with_slot(a0, workload.small))?;
+            machine.run(&mut Bare::new(io::sink()))?;
+            let made = program.translation();
+            if made.guest_bytes == translation.guest_bytes {
+                least = least.min(made.nanoseconds);
+            }
+        }
         guests.push(Guest {
             name: workload.name,
             rate: Rate {
                 time: best.0.as_secs_f64() * 1e9,
                 gas: best.1 as f64,
             },
-            translation: translation.nanoseconds as f64,
+            translation: least as f64,
             bytes: translation.guest_bytes,
         });
     }
@@ -143,14 +157,20 @@ fn row<const N: usize>(cells: [String; N]) -> Vec<String> {
     cells.to_vec()
 }
 
-fn summary(unit: f64, guests: &[Guest], lines: &[Line], worst: Option<&search::Worst>) -> Section {
+fn summary(
+    machine: &Machine,
+    unit: f64,
+    guests: &[Guest],
+    lines: &[Line],
+    worst: Option<&search::Worst>,
+) -> Section {
     let extreme = |name: &str, rate: Rate| format!("{:.2} ({name})", rate.per_gas() / unit);
     let by_rate = |a: &&Guest, b: &&Guest| a.rate.per_gas().total_cmp(&b.rate.per_gas());
     let slow = guests.iter().max_by(by_rate);
     let fast = guests.iter().min_by(by_rate);
     let class_rates: Vec<Rate> = lines.iter().map(|line| line.rate).collect();
     let mut rows = vec![
-        row(["machine".to_owned(), Machine::here().summary()]),
+        row(["machine".to_owned(), machine.summary()]),
         row(["date".to_owned(), today()]),
         row(["ns per gas, median of guests".to_owned(), number(unit)]),
     ];
@@ -171,10 +191,16 @@ fn summary(unit: f64, guests: &[Guest], lines: &[Line], worst: Option<&search::W
         "time explained by gas over classes, R2".to_owned(),
         format!("{:.2}", explained(&class_rates)),
     ]));
-    let found = worst.map(|worst| format!("{:.2}", worst.rate.per_gas() / unit));
+    let found =
+        |rate: Option<f64>| rate.map_or("-".to_owned(), |rate| format!("{:.2}", rate / unit));
+    let random = worst.map_or(0, |worst| worst.random.1);
     rows.push(row([
-        "worst program found".to_owned(),
-        found.unwrap_or_else(|| "-".to_owned()),
+        format!("worst of {random} random programs"),
+        found(worst.map(|worst| worst.random.0)),
+    ]));
+    rows.push(row([
+        "worst program found by the search".to_owned(),
+        found(worst.map(|worst| worst.rate.per_gas())),
     ]));
     Section {
         title: "Gas and time",

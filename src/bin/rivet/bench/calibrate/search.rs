@@ -1,16 +1,26 @@
-//! A search for the program with the most time for its gas: hill climbing with restarts over loop
-//! bodies of any instructions, unpredictable branches and walks through memory.
+//! A search for the program with the most time for its gas: hill climbing over loop bodies of any
+//! instructions, unpredictable branches and walks through memory. It begins with random programs,
+//! which are the measure of what it finds, climbs from the slowest classes of instructions, and then
+//! from random programs until its time is used up.
 
+use super::classes;
+use super::clock::Clock;
 use super::probe::{Loop, Probe, Rate, assembled};
 use crate::failure::Failure;
 use rivet::isa::arbitrary::Random;
-use rivet::isa::{Flow, Inst, Op, PAGE_SIZE, Reg, encode};
-use std::time::{Duration, Instant};
+use rivet::isa::{Flow, Inst, Op, PAGE_SIZE, Reg, decode, encode};
+use std::time::Duration;
 
 /// Longest body, in genes.
 const LONGEST: u64 = 24;
 /// Tries without a gain before the search begins anew.
 const PATIENCE: u32 = 40;
+/// Random programs that the search is measured against.
+const RANDOM: u32 = 30;
+/// Classes of instructions that it climbs from.
+const CLASSES: usize = 3;
+/// Ends of climbs that are measured once more.
+const HIGHEST: usize = 5;
 
 /// Registers that genes write. a0 counts, s0 and s1 point at data, ra and sp steer walks.
 const WRITTEN: [Reg; 10] = [
@@ -48,7 +58,8 @@ impl Data {
     fn bytes(self) -> u64 {
         match self {
             Self::Small => 4 * PAGE_SIZE,
-            Self::Large => 32 << 20,
+            // Beyond what the caches near a core hold.
+            Self::Large => 8 << 20,
         }
     }
 }
@@ -65,7 +76,10 @@ pub(crate) struct Worst {
     /// Assembly of the body.
     pub(crate) text: Vec<String>,
     pub(crate) data: u64,
-    pub(crate) tried: u64,
+    /// Programs that were measured.
+    pub(crate) tried: u32,
+    /// The worst rate of a random program, and how many there were.
+    pub(crate) random: (f64, u32),
 }
 
 fn written(random: &mut Random) -> Reg {
@@ -103,7 +117,8 @@ fn plain(random: &mut Random) -> Inst {
 
 impl Genome {
     fn new(random: &mut Random) -> Self {
-        let data = if random.once_in(2) {
+        // Much data takes long to write before each measurement.
+        let data = if random.once_in(8) {
             Data::Large
         } else {
             Data::Small
@@ -113,6 +128,25 @@ impl Genome {
             data,
             genes: (0..count).map(|_| gene(random)).collect(),
         }
+    }
+
+    /// A body of nothing but one class of instructions; nothing if it has other things in it than
+    /// plain instructions.
+    fn of_class(body: &[u8]) -> Option<Self> {
+        let (mut genes, mut at) = (Vec::new(), 0);
+        while let Some(decoded) = decode(body, at) {
+            let memory = decoded.inst.op().is_load() || decoded.inst.op().is_store();
+            if decoded.inst.flow() != Flow::Next || memory {
+                return None;
+            }
+            genes.push(Gene::Plain(decoded.inst));
+            at += decoded.len.bytes() as usize;
+        }
+        genes.truncate(LONGEST as usize);
+        (!genes.is_empty()).then_some(Self {
+            data: Data::Small,
+            genes,
+        })
     }
 
     fn mutated(&self, random: &mut Random) -> Self {
@@ -200,52 +234,113 @@ impl Gene {
     }
 }
 
-/// Searches for so long. The same seed begins with the same programs, but times decide how it goes
-/// on.
+/// A search under way.
+struct Search<'a, P> {
+    probe: &'a Probe,
+    random: Random,
+    clock: Clock,
+    limit: Duration,
+    tried: u32,
+    /// Where climbs ended, with their heights.
+    peaks: Vec<(f64, Genome)>,
+    progress: P,
+}
+
+/// Searches for so much time of this thread. The same seed begins with the same programs, but times
+/// decide how it goes on.
 pub(crate) fn search(
     probe: &Probe,
     limit: Duration,
     seed: u64,
-    mut progress: impl FnMut(f64),
+    progress: impl FnMut(f64),
 ) -> Result<Option<Worst>, Failure> {
-    let mut random = Random::new(seed);
-    let (clock, mut tried) = (Instant::now(), 0);
-    let mut peaks: Vec<(f64, Genome)> = Vec::new();
-    while clock.elapsed() < limit {
-        let mut here = Genome::new(&mut random);
-        let mut height = 0.0;
-        let mut stuck = 0;
-        while stuck < PATIENCE && clock.elapsed() < limit {
-            progress(clock.elapsed().as_secs_f64() / limit.as_secs_f64());
+    let mut search = Search {
+        probe,
+        random: Random::new(seed),
+        clock: Clock::now(),
+        limit,
+        tried: 0,
+        peaks: Vec::new(),
+        progress,
+    };
+    let mut starts = Vec::new();
+    for _ in 0..RANDOM {
+        let genome = Genome::new(&mut search.random);
+        search.tried += 1;
+        let rate = genome.rate(probe, 2)?;
+        starts.extend(rate.map(|rate| (rate.per_gas(), genome)));
+    }
+    let rates = starts.iter().map(|(height, _)| *height);
+    let random = (rates.fold(0.0, f64::max), search.tried);
+    for body in classes::bodies()? {
+        let Some(genome) = Genome::of_class(&body) else {
+            continue;
+        };
+        search.tried += 1;
+        let rate = genome.rate(probe, 2)?;
+        starts.extend(rate.map(|rate| (rate.per_gas(), genome)));
+    }
+    starts.sort_by(|a, b| b.0.total_cmp(&a.0));
+    for (height, genome) in starts.into_iter().take(CLASSES) {
+        search.climb(height, genome)?;
+    }
+    while !search.over() {
+        let genome = Genome::new(&mut search.random);
+        search.climb(0.0, genome)?;
+    }
+    let Search {
+        mut peaks, tried, ..
+    } = search;
+    peaks.sort_by(|a, b| b.0.total_cmp(&a.0));
+    // A height may owe something to a disturbance, so the highest few are measured with more care.
+    let mut worst: Option<Worst> = None;
+    for (_, genome) in peaks.into_iter().take(HIGHEST) {
+        let Some(rate) = genome.rate(probe, 7)? else {
+            continue;
+        };
+        let higher = |worst: &Worst| worst.rate.per_gas() >= rate.per_gas();
+        if !worst.as_ref().is_some_and(higher) {
+            worst = Some(Worst {
+                rate,
+                text: genome.text(),
+                data: genome.data.bytes(),
+                tried,
+                random,
+            });
+        }
+    }
+    Ok(worst)
+}
+
+impl<P: FnMut(f64)> Search<'_, P> {
+    fn over(&self) -> bool {
+        self.clock.elapsed() >= self.limit
+    }
+
+    /// Climbs from a program of this height until nothing gains any more.
+    fn climb(&mut self, height: f64, from: Genome) -> Result<(), Failure> {
+        let (mut height, mut here, mut stuck) = (height, from, 0);
+        while stuck < PATIENCE && !self.over() {
+            (self.progress)(self.clock.elapsed().as_secs_f64() / self.limit.as_secs_f64());
             let next = if height == 0.0 {
                 here.clone()
             } else {
-                here.mutated(&mut random)
+                here.mutated(&mut self.random)
             };
-            tried += 1;
+            self.tried += 1;
             stuck += 1;
-            let Some(rate) = next.rate(probe, 1)? else {
+            let Some(rate) = next.rate(self.probe, 1)? else {
                 continue;
             };
             // A gain must show twice: one measurement may be noise.
             if rate.per_gas() > height * 1.02
-                && let Some(rate) = next.rate(probe, 3)?
+                && let Some(rate) = next.rate(self.probe, 3)?
                 && rate.per_gas() > height * 1.02
             {
                 (here, height, stuck) = (next, rate.per_gas(), 0);
             }
         }
-        peaks.push((height, here));
+        self.peaks.push((height, here));
+        Ok(())
     }
-    let best = peaks.into_iter().max_by(|a, b| a.0.total_cmp(&b.0));
-    let Some((_, genome)) = best.filter(|(height, _)| *height > 0.0) else {
-        return Ok(None);
-    };
-    let rate = genome.rate(probe, 7)?;
-    Ok(rate.map(|rate| Worst {
-        rate,
-        text: genome.text(),
-        data: genome.data.bytes(),
-        tried,
-    }))
 }
