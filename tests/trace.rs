@@ -243,3 +243,45 @@ fn what_is_no_recording_of_this_program_is_refused_with_its_place() {
         stderr(&refused)
     );
 }
+
+#[test]
+fn a_recording_that_differs_leads_to_the_instruction_that_wrote_last() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (code, trace) = (file("code.bin"), file("code.trace"));
+    let text = "addi a0, a0, 1\n addi a3, a3, 2\n addi a4, a3, 1\n fallthrough\n trap";
+    let bytes = rivet_isa::asm::assemble(text).expect("it is code");
+    std::fs::write(&code, bytes).expect("a file");
+    let made = rivet(&["trace", "--binary", &trace, "--raw", &code]);
+    assert_eq!(made.status.code(), Some(1), "{}", stderr(&made));
+    let bytes = std::fs::read(&trace).expect("it was written");
+    let mut recording = rivet_engine::trace::Recording::decode(&bytes).expect("it is one");
+    let step = recording.records.first_mut();
+    let Some(rivet_engine::trace::Record::Step(there, _)) = step else {
+        panic!("the first block is a step");
+    };
+    there.regs.set(rivet_isa::Reg::A3, 3);
+    there.regs.set(rivet_isa::Reg::A4, 4);
+    let out = std::fs::File::create(&trace).expect("a file");
+    let mut writer = rivet_engine::trace::Writer::new(out, &recording.header).expect("it is taken");
+    for record in &recording.records {
+        writer.record(record).expect("it is taken");
+    }
+    writer.finish().expect("it is taken");
+    let findings = file("findings");
+    let args = ["diff", &code, "--raw", "--trace", &trace, "--a", "interp"];
+    let differs = rivet(&[&args[..], &["--json", "--findings", &findings]].concat());
+    assert_eq!(differs.status.code(), Some(1), "{}", stderr(&differs));
+    let found = &json(&differs)["instruction"];
+    assert_eq!((&found["pc"], &found["shown"]), (&4.into(), &false.into()));
+    let shown = rivet(&[&args[..], &["--findings", &findings]].concat());
+    let text = String::from_utf8_lossy(&shown.stdout);
+    assert!(
+        text.contains("was last written, or decided, at 0x4: addi a3, a3, 2"),
+        "{text}"
+    );
+    assert!(
+        text.contains("the engine that made the recording can"),
+        "{text}"
+    );
+}

@@ -121,6 +121,11 @@ def entries(file, draw):
         code = li(0, 0)[:0] + bytes.fromhex("13051500") * n + TRAP
         for gas in (n // 1 + 10, (n + 3) // 4):
             file.add(f"long-{n}", code, code_words=words, listing=False, blocks=True, gas=gas)
+    # More than some engines translate as one block.
+    short, n = bytes.fromhex("0505"), 600_000
+    for gas in (n, n // 8):
+        file.add("too-long-to-translate", short * n + TRAP, code_words=[f"0505*{n}", TRAP.hex()],
+                 listing=False, blocks=True, gas=gas)
 
 
 def programs(file, draw, count):

@@ -16,7 +16,7 @@ use crate::error::{HostError, LoadError};
 use crate::trace::mix;
 use rivet_interp::State;
 use rivet_isa::generate::{Case, Run};
-use rivet_isa::{Decoded, Exit, Gas, PageIndex, Pc, decode};
+use rivet_isa::{Decoded, Exit, Gas, PageIndex, Pc, Slot, decode};
 
 /// Blocks of the first window and of the largest.
 const FIRST_WINDOW: u64 = 256;
@@ -39,14 +39,26 @@ pub struct Located {
     pub instruction: Option<Culprit>,
 }
 
+/// How the instruction of a [`Culprit`] is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Evidence {
+    /// The sides agree on the block cut in front of it and differ on the block cut behind it.
+    Shown,
+    /// One side is a recording, which knows no states inside of blocks: it is the first instruction
+    /// that was the last to write something that differs, or at which one side stopped.
+    LastToWrite,
+}
+
 /// An instruction after which two sides differ.
 #[derive(Debug)]
 pub struct Culprit {
+    /// How it is known.
+    pub evidence: Evidence,
     /// Its offset in the program.
     pub pc: Pc,
     /// The instruction.
     pub decoded: Decoded,
-    /// Both sides after it.
+    /// Both sides after it; after the block where it is not [shown](Evidence::Shown).
     pub difference: Box<Difference>,
     /// The case that ends behind it.
     pub case: Case,
@@ -276,6 +288,8 @@ fn explain(
         // Behind the block the difference may vanish again, so the cut block is asked first.
         instruction = restart.as_ref().and_then(|case| culprit(sides, case, from));
         restart = restart.filter(|case| differs(sides, case).is_some());
+    } else if let Some(case) = &restart {
+        instruction = last_to_write(case, &difference);
     }
     Ok(Located {
         blocks,
@@ -322,9 +336,40 @@ fn culprit(sides: [&dyn Subject; 2], case: &Case, from: State) -> Option<Culprit
     let pc = insts[first - 1];
     let decoded = decode(&case.code, usize::try_from(pc.value()).ok()?)?;
     Some(Culprit {
+        evidence: Evidence::Shown,
         pc,
         decoded,
         difference,
         case,
+    })
+}
+
+/// The instruction of the block to which what differs behind it leads back: see [`Evidence`].
+fn last_to_write(case: &Case, difference: &Difference) -> Option<Culprit> {
+    let insts = restart::block(&case.code, difference.from.pc);
+    let at = |pc: Pc| decode(&case.code, usize::try_from(pc.value()).ok()?);
+    let [a, b] = &difference.sides;
+    let number = if a.step != b.step || a.state.pc != b.state.pc {
+        // Where one of them stopped, or what sent them to different places.
+        let stops = [a, b].map(|side| insts.iter().position(|pc| *pc == side.state.pc));
+        stops
+            .into_iter()
+            .flatten()
+            .min()
+            .or(insts.len().checked_sub(1))?
+    } else {
+        let slots = [a, b].map(|side| *side.state.regs.slots());
+        let differing = Slot::all().filter(|slot| slots[0][slot.index()] != slots[1][slot.index()]);
+        let writes = |pc: &Pc, reg| at(*pc).is_some_and(|decoded| decoded.inst.rd() == reg);
+        let last = differing.filter_map(|slot| insts.iter().rposition(|pc| writes(pc, slot.reg())));
+        last.min()?
+    };
+    let pc = insts[number];
+    Some(Culprit {
+        evidence: Evidence::LastToWrite,
+        pc,
+        decoded: at(pc)?,
+        difference: Box::new(difference.clone()),
+        case: restart::cut_behind(case, &insts[..=number])?,
     })
 }

@@ -22,7 +22,7 @@ mod subject;
 mod volume;
 
 pub use compare::{Difference, Every, Field, Plan, Seen, Summary, compare};
-pub use locate::{Culprit, LocateError, Located, locate, locate_watched};
+pub use locate::{Culprit, Evidence, LocateError, Located, locate, locate_watched};
 pub use program::case_of;
 pub use recorded::{Keep, Mismatch, RecordError, Recorded, record};
 pub use script::Script;

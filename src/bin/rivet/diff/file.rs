@@ -7,8 +7,8 @@ use crate::input;
 use crate::symbols::Symbols;
 use indicatif::{ProgressBar, ProgressStyle};
 use rivet::engine::diff::{
-    Calls, Case, Contender, Effort, LocateError, Located, Plan, Recorded, Seen, Step, Subject,
-    case_of, locate_watched, shrink,
+    Calls, Case, Contender, Effort, Evidence, LocateError, Located, Plan, Recorded, Seen, Step,
+    Subject, case_of, locate_watched, shrink,
 };
 use rivet::engine::trace::Recording;
 use rivet::engine::{Backend, Config, Engine};
@@ -212,12 +212,18 @@ impl Report<'_> {
         print_sides("", &difference.from, a, b);
         if let Some(found) = &located.instruction {
             let at = self.place(found.pc);
-            println!(
-                "first differing instruction at {at}: {}",
-                found.decoded.inst
-            );
-            let [a, b] = &found.difference.sides;
-            print_sides("  ", &difference.from, a, b);
+            let inst = found.decoded.inst;
+            match found.evidence {
+                Evidence::Shown => {
+                    println!("first differing instruction at {at}: {inst}");
+                    let [a, b] = &found.difference.sides;
+                    print_sides("  ", &difference.from, a, b);
+                }
+                Evidence::LastToWrite => println!(
+                    "what differs was last written, or decided, at {at}: {inst}\n\
+                     (a recording has no states inside of blocks)"
+                ),
+            }
         } else if located.restart.is_none() {
             println!("it needs what happened before the block");
         }
@@ -228,6 +234,12 @@ impl Report<'_> {
         let path = kept.path.display();
         if !self.args.json {
             println!("reproducer of {count} instructions in {path}");
+            if self.args.trace.is_some() {
+                println!(
+                    "a recording cannot run smaller programs, so this one is cut, not shrunk; the \
+                     engine that made the recording can: run the file there"
+                );
+            }
             println!(
                 "run it with: rivet vectors run {path} --engine {}",
                 self.names[0]
@@ -238,6 +250,7 @@ impl Report<'_> {
         let instruction = located.instruction.as_ref().map(|found| {
             serde_json::json!({
                 "pc": found.pc.value(),
+                "shown": found.evidence == Evidence::Shown,
                 "text": found.decoded.inst.to_string(),
                 "a": side(&found.difference.sides[0]),
                 "b": side(&found.difference.sides[1]),

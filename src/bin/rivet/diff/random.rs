@@ -22,6 +22,9 @@ const EXITS: usize = 400;
 /// Findings that are shrunk; more of them are rarely something new.
 const SHRUNK: u64 = 8;
 
+/// Findings after which the comparison stops.
+const MOST: u64 = 256;
+
 /// How often progress is shown on a terminal, and elsewhere.
 const ON_TERMINAL: Duration = Duration::from_millis(500);
 const IN_A_LOG: Duration = Duration::from_secs(10);
@@ -42,7 +45,12 @@ pub(super) fn compare(args: &Args, count: u64) -> Result<Outcome, Failure> {
     let failure = Mutex::new(None);
     let reported = AtomicU64::new(0);
     let report = |finding: Finding| {
-        let shrink = reported.fetch_add(1, Ordering::Relaxed) < SHRUNK;
+        let number = reported.fetch_add(1, Ordering::Relaxed);
+        if number + 1 == MOST {
+            watch.stop.store(true, Ordering::Relaxed);
+            eprintln!("stopping: {MOST} differences tell as much as more of them");
+        }
+        let shrink = number < SHRUNK;
         if let Err(error) = keep(args, [&a, &b], &finding, shrink) {
             watch.stop.store(true, Ordering::Relaxed);
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
