@@ -79,8 +79,16 @@ impl Quote {
     }
 
     /// Work and ranges, or `None` if the call is not answered.
-    pub(crate) fn priced(self) -> Option<(u64, Vec<Range<u64>>)> {
-        self.priced
+    #[inline]
+    pub(crate) fn priced(&self) -> Option<(u64, &[Range<u64>])> {
+        let (work, writes) = self.priced.as_ref()?;
+        Some((*work, writes))
+    }
+
+    /// The ranges that will be written.
+    #[inline]
+    pub(crate) fn writes(&self) -> &[Range<u64>] {
+        self.priced().map_or(&[], |(_, writes)| writes)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The check-and-deduct procedure for calls (gas §9), shared by all backends.
 
-use crate::call::{Call, CallContext, Flow, Host, View};
+use crate::call::{Call, CallContext, Flow, Host, Quote, View};
 use crate::error::HostError;
 use crate::memory::GuestMemory;
 use rivet_isa::gas::CostModel;
@@ -61,33 +61,42 @@ pub(crate) fn service(
     gas: &mut Gas,
     memory: &mut dyn GuestMemory,
 ) -> Result<Serviced, HostError> {
-    match charge(host, call, next_pc, regs, gas, memory) {
-        Ok(writes) => perform(host, call, next_pc, regs, gas, memory, &writes),
+    let quoted = quote(host, call, regs, *gas, memory);
+    match charge(&quoted, call, next_pc, gas, memory) {
+        Ok(()) => perform(host, call, next_pc, regs, gas, memory, quoted.writes()),
         Err(exit) => Ok(exit),
     }
 }
 
-/// Quotes a call and takes its charge; says what it will write, or where it ends unpaid.
-pub(crate) fn charge(
+/// Asks what a call costs.
+#[inline]
+pub(crate) fn quote(
     host: &dyn Host,
     call: Call,
-    next_pc: Pc,
     regs: &Regs,
+    gas: Gas,
+    memory: &dyn GuestMemory,
+) -> Quote {
+    host.quote(call, &View { regs, gas, memory })
+}
+
+/// Takes the charge of a call, or says where it ends unpaid. The quote stays where the host put it:
+/// a processor waits for what was just stored before it can copy it in other pieces.
+#[inline]
+pub(crate) fn charge(
+    quote: &Quote,
+    call: Call,
+    next_pc: Pc,
     gas: &mut Gas,
     memory: &dyn GuestMemory,
-) -> Result<Vec<Range<u64>>, Serviced> {
-    let view = View {
-        regs,
-        gas: *gas,
-        memory,
-    };
-    let Some((work, writes)) = host.quote(call, &view).priced() else {
+) -> Result<(), Serviced> {
+    let Some((work, writes)) = quote.priced() else {
         return Err(Serviced::Exit(call.exit(Payment::Unpaid), next_pc));
     };
     let pages = if writes.is_empty() {
         0
     } else {
-        mutant!(CallPagesFree, memory.quote_writes(&writes), 0)
+        mutant!(CallPagesFree, memory.quote_writes(writes), 0)
     };
     // A sum beyond 64 bits is beyond any gas as well.
     let total = work
@@ -102,11 +111,12 @@ pub(crate) fn charge(
             return Err(Serviced::Exit(Exit::OutOfGas, pc));
         }
     }
-    Ok(writes)
+    Ok(())
 }
 
 /// Performs a call that has been charged, the pages of `writes` included. If those cannot be made
 /// private nothing has been performed, and it can be tried again.
+#[inline]
 pub(crate) fn perform(
     host: &mut dyn Host,
     call: Call,

@@ -17,7 +17,7 @@ use crate::call::{Call, Host};
 use crate::error::HostError;
 use crate::interpreted;
 use crate::memory::paged::Interpreted;
-use crate::service::{Serviced, charge, perform};
+use crate::service::{Serviced, charge, perform, quote};
 use rivet_interp::State;
 use rivet_isa::{Exit, Pc};
 use rivet_jit::{CallKind, Cpu, Flow, Left, RunError};
@@ -255,18 +255,27 @@ enum CallEnd {
 }
 
 impl rivet_jit::Host for Adapter<'_> {
-    fn call(&mut self, mut jit: rivet_jit::Call<'_>) -> Flow {
-        let next_pc = jit.next_pc;
-        let call = match jit.kind {
+    // Into the recompiler's side of the call, and taken apart at once: where its parts are copied in
+    // other pieces than they were stored in, the processor waits for longer than the rest takes.
+    #[inline(always)]
+    fn call(&mut self, jit: rivet_jit::Call<'_>) -> Flow {
+        let rivet_jit::Call {
+            kind,
+            next_pc,
+            regs,
+            gas,
+            mut memory,
+        } = jit;
+        let call = match kind {
             CallKind::Host(selector) => Call::Host { selector },
             CallKind::Kernel => Call::Kernel,
         };
-        let writes = match charge(self.host, call, next_pc, jit.regs, jit.gas, &jit.memory) {
-            Ok(writes) => writes,
-            Err(exit) => return flow(exit),
-        };
-        let memory = &mut jit.memory;
-        let failed = match perform(self.host, call, next_pc, jit.regs, jit.gas, memory, &writes) {
+        let quoted = quote(self.host, call, regs, *gas, &memory);
+        if let Err(exit) = charge(&quoted, call, next_pc, gas, &memory) {
+            return flow(exit);
+        }
+        let (memory, writes) = (&mut memory, quoted.writes());
+        let failed = match perform(self.host, call, next_pc, regs, gas, memory, writes) {
             Ok(done) => return flow(done),
             Err(error) => error,
         };
@@ -275,7 +284,7 @@ impl rivet_jit::Host for Adapter<'_> {
                 let charged = Charged {
                     call,
                     next_pc,
-                    writes,
+                    writes: writes.to_vec(),
                 };
                 CallEnd::Short(charged, cause)
             }
