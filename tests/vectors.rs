@@ -4,11 +4,15 @@
 #[path = "../jit/tests/common/maps.rs"]
 mod maps;
 
-use rivet::engine::{Backend, Exit, native_available};
-use rivet::isa::{Pc, Reg};
+use rivet::engine::{
+    Backend, Call, CallContext, Config, Engine, Exit, Flow, Host, Quote, Raw, Start, View,
+    native_available,
+};
+use rivet::image::RegionKind;
+use rivet::isa::{Gas, GuestAddr, Pc, Reg};
 use rivet::vectors::{
-    Engines, Mismatch, Origin, Problem, RegSet, Vector, VectorFile, check, check_moving, collect,
-    parse, read, record, write,
+    Engines, Listener, Map, Mismatch, Origin, Problem, RegSet, Vector, VectorFile, check,
+    check_moving, collect, parse, read, record, write,
 };
 use std::path::Path;
 
@@ -330,6 +334,81 @@ fn a_recorded_vector_holds_and_says_that_an_engine_made_it() {
         vectors: vec![recorded],
     };
     assert!(write(&file).contains("\norigin engine rivet\n"));
+}
+
+/// Answers the first two calls, the first one with all that an answer can hold.
+struct Generous(u32);
+
+impl Host for Generous {
+    fn quote(&self, _: Call, _: &View<'_>) -> Quote {
+        match self.0 {
+            0 => Quote::extra(7).writing(GuestAddr::wrapping(0x1000_0FFE), 4),
+            1 => Quote::floor(),
+            _ => Quote::unanswered(),
+        }
+    }
+
+    fn perform(&mut self, _: Call, context: &mut CallContext<'_>) -> Flow {
+        self.0 += 1;
+        if self.0 == 1 {
+            let written = context.write(GuestAddr::wrapping(0x1000_0FFE), &[1, 2, 3, 4]);
+            assert_eq!(written, Ok(()));
+            context.set_reg(Reg::A1, 5);
+            context.set_gas(Gas::new(9000).expect("small"));
+        }
+        Flow::Continue
+    }
+}
+
+#[test]
+fn answers_that_were_listened_to_stand_in_for_their_host() {
+    let text = "ecalli 3\n add a1, a1, a1\n ecalli -2\n lui a2, 0x10001\n lw a2, 0(a2)\n ecalli 9";
+    let start = Vector {
+        name: "answered".into(),
+        code: rivet::isa::asm::assemble(text).expect("it is code"),
+        maps: vec![Map {
+            start: 0x1000_0000,
+            size: 0x2000,
+            kind: RegionKind::CopyOnWrite,
+        }],
+        gas: Gas::new(100_000).expect("small"),
+        ..Vector::default()
+    };
+    let interp = Engines::new(Backend::Interp).expect("the interpreter runs everywhere");
+    let raw = Raw::new(start.code.clone());
+    let raw = raw.region(0x1000_0000, 0x2000, RegionKind::CopyOnWrite, Vec::new());
+    let engine = Engine::new(Config {
+        backend: Backend::Interp,
+        ..Config::default()
+    });
+    let program = engine.map(|engine| engine.load_raw(raw).expect("it loads"));
+    let program = program.expect("the interpreter runs everywhere");
+    let mut machine = program
+        .machine(Start::at(0).with_gas(start.gas))
+        .expect("no endpoint is named");
+    let mut host = Generous(0);
+    let mut listener = Listener::new(&mut host);
+    let exit = machine.run(&mut listener).expect("the host is well");
+    let vector = Vector {
+        answers: listener.into_answers(),
+        ..start
+    };
+    assert_eq!(vector.answers.len(), 2);
+    let recorded = record(&interp, &vector).expect("it runs");
+    let expect = &recorded.stages[0].expect;
+    assert_eq!((expect.exit, expect.gas), (exit, machine.gas()));
+    assert_eq!(expect.regs, RegSet(vec![(Reg::A1, 10), (Reg::A2, 0x0403)]));
+    let backends = [Backend::Interp, Backend::Checked];
+    for backend in backends
+        .into_iter()
+        .take(1 + usize::from(native_available().is_ok()))
+    {
+        let engines = Engines::new(backend).expect("the backend runs here");
+        assert_eq!(check(&engines, &recorded), [], "{backend}");
+        let mut poorer = recorded.clone();
+        poorer.answers.pop();
+        assert_ne!(check(&engines, &poorer), [], "{backend}");
+    }
 }
 
 #[test]

@@ -78,6 +78,12 @@ impl Quote {
         self
     }
 
+    /// Gas on top of the floor and the ranges to write, or `None` if the call is not answered.
+    pub fn terms(&self) -> Option<(u64, &[Range<u64>])> {
+        let (work, ranges) = self.priced.as_ref()?;
+        Some((*work, ranges))
+    }
+
     /// Work and ranges, or `None` if the call is not answered.
     #[inline]
     pub(crate) fn priced(&self) -> Option<(u64, &[Range<u64>])> {

@@ -15,6 +15,7 @@ mod check;
 mod error;
 mod fields;
 mod folder;
+mod listen;
 mod model;
 mod parse;
 mod record;
@@ -25,6 +26,7 @@ mod write;
 pub use check::{Engines, Mismatch, check, check_moving};
 pub use error::{FolderError, ParseError, Problem};
 pub use folder::{collect, read};
+pub use listen::Listener;
 pub use model::{
     Answer, BlockLine, Bytes, Expect, Map, Origin, PageRun, RegSet, Stage, Statics, Vector,
     VectorFile,

@@ -140,6 +140,7 @@ fn keep(
         &format!("{name}-difference"),
         &note,
         &smallest,
+        Calls::Bare,
     )?;
     Ok(Kept {
         case: smallest,

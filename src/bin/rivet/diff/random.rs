@@ -162,7 +162,7 @@ fn keep(
         // It needs the runs before it, or the host: the whole is all there is.
         _ => finding.case.clone(),
     };
-    let path = reproducer::save(folder, &name, &difference.to_string(), &case)?;
+    let path = reproducer::save(folder, &name, &difference.to_string(), &case, Calls::Script)?;
     eprintln!("reproducer in {}", path.display());
     Ok(())
 }

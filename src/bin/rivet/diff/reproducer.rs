@@ -2,11 +2,14 @@
 
 use crate::failure::Failure;
 use crate::whole;
-use rivet::engine::Backend;
-use rivet::engine::diff::{Access, Case};
+use rivet::engine::diff::{Access, Calls, Case, Script, raw};
+use rivet::engine::{Backend, Bare, Config, Engine, Start};
 use rivet::image::RegionKind;
-use rivet::isa::{Gas, GuestAddr, PAGE_SIZE, Pc, Regs, decode};
-use rivet::vectors::{Bytes, Engines, Map, Origin, Vector, VectorFile, record, write};
+use rivet::isa::{Gas, GuestAddr, PAGE_SIZE, Pc, Regs, Slot, decode};
+use rivet::vectors::{
+    Answer, Bytes, Engines, Listener, Map, Origin, Vector, VectorFile, record, write,
+};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Instructions of a case's code.
@@ -21,11 +24,18 @@ pub(super) fn instructions(case: &Case) -> usize {
 }
 
 /// Writes the case's first run as a vector whose expectations are the interpreter's, up to its
-/// first exit with no host.
-pub(super) fn save(folder: &Path, name: &str, note: &str, case: &Case) -> Result<PathBuf, Failure> {
+/// first exit, with what the host answers before that.
+pub(super) fn save(
+    folder: &Path,
+    name: &str,
+    note: &str,
+    case: &Case,
+    calls: Calls,
+) -> Result<PathBuf, Failure> {
     let vector = Vector {
         name: name.to_owned(),
         note: Some(note.to_owned()),
+        answers: answers(case, calls)?,
         ..vector(case)
     };
     let recorded = Engines::new(Backend::Interp)
@@ -42,6 +52,28 @@ pub(super) fn save(folder: &Path, name: &str, note: &str, case: &Case) -> Result
     std::fs::create_dir_all(folder).map_err(|error| Failure::file("create", folder, error))?;
     whole::write(&path, |out| out.write_all(text.as_bytes()))?;
     Ok(path)
+}
+
+/// What the host of a comparison answers in the interpreter, up to the first exit.
+fn answers(case: &Case, calls: Calls) -> Result<Vec<Answer>, Failure> {
+    let engine = Engine::new(Config {
+        backend: Backend::Interp,
+        ..Config::default()
+    })?;
+    let run = &case.runs[0];
+    let start = Start::at(run.entry).with_gas(Gas::new(run.gas).unwrap_or(Gas::MAX));
+    let slots = Slot::all().zip(run.slots);
+    let start = slots.fold(start, |start, (slot, value)| start.with_slot(slot, value));
+    let mut machine = engine.load_raw(raw(case))?.machine(start)?;
+    let (mut script, mut bare) = (Script::default(), Bare::new(io::sink()));
+    let mut listener = Listener::new(match calls {
+        Calls::Script => &mut script,
+        Calls::Bare => &mut bare,
+        Calls::Nobody => return Ok(Vec::new()),
+    });
+    let ended = machine.run(&mut listener);
+    ended.map_err(|error| Failure::message(error.to_string()))?;
+    Ok(listener.into_answers())
 }
 
 fn vector(case: &Case) -> Vector {
