@@ -49,7 +49,7 @@ fuzz-all SECONDS="120":
 sanitize:
     RUSTFLAGS=-Zsanitizer=address cargo +nightly test --target x86_64-unknown-linux-gnu --target-dir target/sanitize -p rivet-paging --features software
     ASAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigfpe=0:use_sigaltstack=0 RUSTFLAGS=-Zsanitizer=address cargo +nightly test --target x86_64-unknown-linux-gnu --target-dir target/sanitize -p rivet-paging --lib
-    ASAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigfpe=0:use_sigaltstack=0:quarantine_size_mb=8 RUSTFLAGS=-Zsanitizer=address cargo +nightly test --target x86_64-unknown-linux-gnu --target-dir target/sanitize -p rivet-jit -p rivet-engine --tests --no-fail-fast -- --skip forked_child --skip forks_in_a_call
+    ASAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigfpe=0:use_sigaltstack=0:quarantine_size_mb=8 RUSTFLAGS=-Zsanitizer=address cargo +nightly test --target x86_64-unknown-linux-gnu --target-dir target/sanitize -p rivet-jit -p rivet-engine --tests --no-fail-fast -- --skip forked_child --skip forks_in_a_call --skip locks_and_unlocks
 
 # The standard library is built for it too, or its locks would be unknown to the sanitizer. What stays
 # out: tests that lock memory (the sanitizer makes that do nothing) or limit and count what a process
