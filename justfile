@@ -43,8 +43,8 @@ fuzz-all SECONDS="120":
 # The page manager's software twin and its own tests with real windows, then the recompiler and the
 # engine. Guest faults belong to the engine's own handler and signal stack, hence the options; little
 # of what was freed is kept, because a test watches the resident size. A forked child of several
-# threads cannot allocate under the sanitizer, so the two tests that fork stay out. ThreadSanitizer
-# would need the standard library built for it.
+# threads cannot allocate under the sanitizer, so the two tests that fork stay out; so does one that
+# locks memory, which does nothing under it.
 # The suites of unsafe code under AddressSanitizer (needs a nightly toolchain)
 sanitize:
     RUSTFLAGS=-Zsanitizer=address cargo +nightly test --target x86_64-unknown-linux-gnu --target-dir target/sanitize -p rivet-paging --features software
