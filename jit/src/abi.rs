@@ -78,3 +78,28 @@ const HOMES: [Home; 16] = {
 pub(crate) fn home(reg: Reg) -> Home {
     HOMES[usize::from(reg.number() & 15)]
 }
+
+/// No host register.
+const NOWHERE: u8 = u8::MAX;
+
+/// The host register of every guest register by its number, or [`NOWHERE`].
+const HOSTS: [u8; 16] = {
+    let mut hosts = [NOWHERE; 16];
+    let mut number = 0;
+    while number < hosts.len() {
+        if let Home::Host(Host(host)) = HOMES[number] {
+            hosts[number] = host;
+        }
+        number += 1;
+    }
+    hosts
+};
+
+/// Host registers of registers that all have one.
+#[inline(always)]
+pub(crate) fn hosts<const N: usize>(regs: [Reg; N]) -> Option<[Host; N]> {
+    let hosts = regs.map(|reg| HOSTS[usize::from(reg.number() & 15)]);
+    // One question about all of them: host registers have numbers below 16.
+    let all = hosts.iter().fold(0, |all, host| all | host);
+    (all < 16).then_some(hosts.map(Host))
+}

@@ -180,7 +180,9 @@ impl Translator {
         self.heads.reset(first, end);
         let halves = (end.saturating_sub(first) as usize).div_ceil(2);
         self.offsets.resize(halves.max(self.offsets.len()), 0);
+        self.steps.reserve(halves);
         let stop = self.walk(request, first, end);
+        self.lowering.reserve(self.steps.len(), self.blocks.len());
         self.emit_blocks(request, end)?;
         self.emit_tail(request, end, &stop)?;
         self.emit_cold(request)

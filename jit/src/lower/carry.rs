@@ -12,8 +12,8 @@
 
 use rivet_isa::{Op, Reg};
 
-use super::fuse::hosts;
 use super::{Lowering, Step};
+use crate::abi::hosts;
 use crate::asm::{Alu, Asm, Cond, Host, Width};
 
 /// Sets `c` to the carry of what `body` computes from `used` registers, all it reads or writes.

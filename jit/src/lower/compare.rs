@@ -9,8 +9,8 @@
 use rivet_isa::{Inst, Op, Reg};
 
 use super::alu::{logic, shift_imm_flags, sub};
-use super::fuse::hosts;
 use super::{Lower, Lowering, Step, Targets};
+use crate::abi::hosts;
 use crate::asm::{Alu, Cond, Shift, Width};
 
 /// The condition on the sign and zero flags under which `jump` is taken, if it compares `tested`

@@ -10,7 +10,7 @@ use rivet_isa::{CODE_BASE, Inst, J, Op, Reg};
 use rivet_mutants::mutant;
 
 use super::{Lower, Lowering, Step, Targets, carry, compare, product};
-use crate::abi::{Home, home};
+use crate::abi::hosts;
 use crate::asm::{Cond, Host, Width};
 
 /// What two neighbours may be together, by their operations alone.
@@ -29,6 +29,41 @@ pub(crate) enum Shape {
     Select,
     QuotientAndRemainder,
     LowHalf,
+}
+
+impl Shape {
+    /// Whether the registers of two instructions let them be this, as far as can be said of all
+    /// fusions of the shape: most neighbours of the right operations are ruled out here. Not a part
+    /// of the loop that asks, because most neighbours have no shape at all.
+    #[inline(never)]
+    fn allows(self, first: Inst, second: Inst) -> bool {
+        let reads = (second.rs1() == first.rd()) | (second.rs2() == first.rd());
+        let overwrites = second.rd() == first.rd();
+        let shares = second.rs2() == first.rs2();
+        // No branch, as none of this can be predicted.
+        (reads & self.needs_result())
+            | (overwrites & matches!(self, Self::LowHalf))
+            | (shares & matches!(self, Self::Select))
+            | matches!(
+                self,
+                Self::Product | Self::ProductAround | Self::Borrow | Self::QuotientAndRemainder
+            )
+    }
+
+    /// Whether the second instruction reads what the first one writes.
+    #[inline(always)]
+    fn needs_result(self) -> bool {
+        matches!(
+            self,
+            Self::CallFar
+                | Self::ConstantPair
+                | Self::Carry
+                | Self::LoadSum
+                | Self::SetAndBranch
+                | Self::ResultAndBranch
+                | Self::Extension
+        )
+    }
 }
 
 const fn shape(first: Op, second: Op) -> Option<Shape> {
@@ -95,14 +130,15 @@ static SHAPES: [[Option<Shape>; OPS]; Op::ALL.len() + 1] = {
     shapes
 };
 
-/// What the operations of the first two of `steps` may be together, whether or not they are of one
-/// block: few that make a shape are not, and [`fuse_as`] looks.
+/// What the first two of `steps` may be together by their operations and registers, whether or not
+/// they are of one block: few that make a shape are not, and [`fuse_as`] looks.
 #[inline(always)]
 pub(crate) fn fusible(steps: &[Step]) -> Option<Shape> {
     let [first, second, ..] = steps else {
         return None;
     };
-    SHAPES[first.inst.op() as usize][second.inst.op() as usize]
+    let shape = SHAPES[first.inst.op() as usize][second.inst.op() as usize];
+    shape.filter(|shape| shape.allows(first.inst, second.inst))
 }
 
 /// Lowers the fusion that `steps`, the rest of a block, begin with, if they are that `shape`; says
@@ -155,18 +191,6 @@ fn overwrites_after_low_half(inst: Inst, reg: Reg) -> bool {
         Op::AddUw | Op::Sh1addUw | Op::Sh2addUw | Op::Sh3addUw => inst.rs2() != reg,
         _ => false,
     }
-}
-
-/// Host registers of registers that all have one.
-pub(super) fn hosts<const N: usize>(regs: [Reg; N]) -> Option<[Host; N]> {
-    let mut out = [Host::RDX; N];
-    for (out, reg) in out.iter_mut().zip(regs) {
-        match home(reg) {
-            Home::Host(host) => *out = host,
-            Home::Zero | Home::Context(_) => return None,
-        }
-    }
-    Some(out)
 }
 
 /// The value of `lui` or `auipc`.

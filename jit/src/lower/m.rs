@@ -6,8 +6,8 @@
 use rivet_isa::{Inst, Op, R, VisitM};
 use rivet_mutants::mutant;
 
-use super::fuse::hosts;
 use super::{Lower, Lowering, Targets};
+use crate::abi::hosts;
 use crate::asm::{Alu, Asm, Cond, F7, Host, Rel8, Width};
 use crate::context::aside_field;
 

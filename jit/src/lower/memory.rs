@@ -8,9 +8,8 @@ use dynasmrt::{DynasmApi as _, dynasm};
 use rivet_isa::{I, Op, Reg, S};
 use rivet_mutants::mutant;
 
-use super::fuse::hosts;
 use super::{Lowering, Step};
-use crate::abi::{Home, SCRATCH, home};
+use crate::abi::{Home, SCRATCH, home, hosts};
 use crate::asm::{Host, Indexed, Load, Store};
 use crate::chunk::Trap;
 use crate::context::slot_field;
@@ -26,6 +25,18 @@ impl Lowering {
     /// `rd = memory[rs1 + imm]`; with rd = x0 the access still happens.
     #[inline(always)]
     pub(super) fn load(&mut self, kind: Load, o: I) {
+        let Some([dst, base]) = hosts([o.rd, o.rs1]) else {
+            return self.load_elsewhere(kind, o);
+        };
+        let native = self.asm.code.len();
+        self.asm.load(kind, dst, base, o.imm);
+        self.note(native, self.step.pc, self.step.pc);
+    }
+
+    /// The same where an operand has no host register.
+    #[cold]
+    #[inline(never)]
+    fn load_elsewhere(&mut self, kind: Load, o: I) {
         let address = self.address(o.rs1, o.imm);
         let home = home(o.rd);
         if mutant!(JitZeroLoadSkipped, false, o.rd.is_zero()) {
@@ -44,6 +55,18 @@ impl Lowering {
     /// `memory[rs1 + imm] = rs2`.
     #[inline(always)]
     pub(super) fn store(&mut self, kind: Store, o: S) {
+        let Some([src, base]) = hosts([o.rs2, o.rs1]) else {
+            return self.store_elsewhere(kind, o);
+        };
+        let native = self.asm.code.len();
+        self.asm.store(kind, src, base, o.imm);
+        self.note(native, self.step.pc, self.step.pc);
+    }
+
+    /// The same where an operand has no host register.
+    #[cold]
+    #[inline(never)]
+    fn store_elsewhere(&mut self, kind: Store, o: S) {
         match home(o.rs2) {
             Home::Host(src) => {
                 let address = self.address(o.rs1, o.imm);
@@ -116,7 +139,12 @@ impl Lowering {
         let Some([dst, base, index]) = hosts([load.rd(), base, index]) else {
             return false;
         };
-        self.note(second.pc, mutant!(JitFusedFault, first.pc, second.pc));
+        let native = self.asm.code.len();
+        self.note(
+            native,
+            second.pc,
+            mutant!(JitFusedFault, first.pc, second.pc),
+        );
         self.asm.load_indexed(
             kind,
             dst,
@@ -133,12 +161,25 @@ impl Lowering {
     /// Records that the next host instruction is this guest instruction's access.
     #[inline(always)]
     fn note_trap(&mut self) {
-        self.note(self.step.pc, self.step.pc);
+        self.note(self.asm.code.len(), self.step.pc, self.step.pc);
     }
 
+    /// Records that the host instruction at offset `native` is the access of the guest instruction
+    /// at `pc`, and stands for those from `first` on.
     #[inline(always)]
-    fn note(&mut self, pc: u32, first: u32) {
-        let native = self.asm.code.len() as u32;
-        self.traps.push(Trap { native, pc, first });
+    fn note(&mut self, native: usize, pc: u32, first: u32) {
+        let native = native as u32;
+        let trap = Trap { native, pc, first };
+        // Apart, so that what needs no more memory needs no registers saved for a call either.
+        if self.traps.len() == self.traps.capacity() {
+            return self.note_in_more_memory(trap);
+        }
+        self.traps.push(trap);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_in_more_memory(&mut self, trap: Trap) {
+        self.traps.push(trap);
     }
 }

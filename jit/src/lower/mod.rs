@@ -28,7 +28,7 @@ mod zicond;
 
 use rivet_isa::{Inst, Reg, Visitor};
 
-use crate::abi::{Home, home};
+use crate::abi::{Home, home, hosts};
 use crate::asm::{Asm, Host, Rel32};
 use crate::chunk::{Site, Trap};
 
@@ -158,6 +158,15 @@ impl Lowering {
         self.cold_start = 0;
     }
 
+    /// Takes room at once for what so many instructions and blocks usually leave behind: memory
+    /// that grows is copied, and memory that is not used is never there.
+    pub(crate) fn reserve(&mut self, instructions: usize, blocks: usize) {
+        self.traps.reserve(instructions);
+        self.ahead.reserve(blocks);
+        self.cold.reserve(2 * blocks);
+        self.sites.reserve(2 * blocks);
+    }
+
     /// Lets a jump go to a cold site of its own.
     #[inline(always)]
     pub(crate) fn link_cold(&mut self, hole: Rel32, site: Site) {
@@ -195,9 +204,9 @@ impl Lowering {
         if regs[0].is_zero() {
             return;
         }
-        match regs.map(home) {
-            [Home::Host(d), Home::Host(a), Home::Host(b)] => body(&mut self.asm, d, a, b),
-            _ => borrow::with_loans(&mut self.asm, regs, body),
+        match hosts(regs) {
+            Some([d, a, b]) => body(&mut self.asm, d, a, b),
+            None => borrow::with_loans(&mut self.asm, regs, body),
         }
     }
 
@@ -207,9 +216,9 @@ impl Lowering {
         if rd.is_zero() {
             return;
         }
-        match (home(rd), home(rs1)) {
-            (Home::Host(d), Home::Host(a)) => body(&mut self.asm, d, a),
-            _ => borrow::with_loans(&mut self.asm, [rd, rs1, rs1], |asm, d, a, _| {
+        match hosts([rd, rs1]) {
+            Some([d, a]) => body(&mut self.asm, d, a),
+            None => borrow::with_loans(&mut self.asm, [rd, rs1, rs1], |asm, d, a, _| {
                 body(asm, d, a)
             }),
         }

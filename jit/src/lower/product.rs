@@ -14,8 +14,8 @@
 use rivet_isa::{Inst, Op, Reg};
 use rivet_mutants::mutant;
 
-use super::fuse::hosts;
 use super::{Lowering, Step, Targets};
+use crate::abi::hosts;
 use crate::asm::{Host, Width};
 
 /// Whether `first` and `second` are the two halves of one product, and the second still finds
