@@ -56,7 +56,7 @@ const PATIENCE: Duration = Duration::from_secs(400);
 const SAMPLE: &[Mutant] = &[
     Mutant::ImmediateUnsigned,
     Mutant::HintsReserved,
-    Mutant::ReservedContinues,
+    Mutant::ReserveOnePage,
     Mutant::DecodeWidthBeyond,
     Mutant::LatencyWraps,
     Mutant::TierExclusive,
