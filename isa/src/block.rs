@@ -4,6 +4,7 @@
 //! depends on everything before it. [`BlockStarts`] is the result of one walk over the whole code:
 //! a bit per halfword and the offset where the walk stopped.
 
+use crate::Op;
 use crate::addr::Pc;
 use crate::decode::{decode_op, role};
 use alloc::vec::Vec;
@@ -40,10 +41,11 @@ impl BlockStarts {
         let mut fresh = edge.fresh >> edge.tail & 1 == 1;
         while let Some((op, len)) = decode_op(code, at) {
             let flow = op.flow();
-            if fresh || flow.is_call() {
+            if fresh || mutant!(CallsJoinBlocks, flow.is_call(), false) {
                 bits[at >> 7] |= 1 << (at >> 1 & 63);
             }
-            fresh = flow.is_terminator();
+            let reserved = op == Op::Reserved;
+            fresh = flow.is_terminator() && mutant!(ReservedContinues, true, !reserved);
             at += len.bytes() as usize;
         }
         Self {
