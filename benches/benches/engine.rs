@@ -3,6 +3,7 @@
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use rivet_benches::figure::{Figure, fastest};
+use rivet_benches::hosts::Suspends;
 use rivet_engine::snapshot::Snapshot;
 use rivet_engine::{
     Backend, Bare, Call, CallContext, Config, Engine, Exit, Flow, Host, Machine, NoHost, Program,
@@ -148,20 +149,6 @@ impl<F: FnMut(&mut CallContext<'_>)> Host for Answer<F> {
     fn perform(&mut self, _: Call, context: &mut CallContext<'_>) -> Flow {
         (self.0)(context);
         Flow::Continue
-    }
-}
-
-/// Pauses the guest at every call, so that each run enters it: a call that nobody answers would be
-/// offered again without that.
-struct Suspends;
-
-impl Host for Suspends {
-    fn quote(&self, _: Call, _: &View<'_>) -> Quote {
-        Quote::floor()
-    }
-
-    fn perform(&mut self, _: Call, _: &mut CallContext<'_>) -> Flow {
-        Flow::Suspend
     }
 }
 

@@ -14,10 +14,10 @@
 //!
 //! Below: what it costs that somebody may stop a run.
 
+use rivet_benches::hosts::Suspends;
 use rivet_engine::snapshot::Snapshot;
 use rivet_engine::{
-    Backend, Call, CallContext, Config, Engine, Flow, Host, Interrupt, Machine, NoHost, Program,
-    Quote, Raw, Start, Until, View,
+    Backend, Config, Engine, Interrupt, Machine, NoHost, Program, Raw, Start, Until,
 };
 use rivet_image::RegionKind;
 use rivet_isa::{DATA_BASE, Gas, Reg, asm};
@@ -39,19 +39,6 @@ const CODE: &str = "
     ecalli 1
     ecalli 2
     trap";
-
-/// Suspends at every call.
-struct Suspends;
-
-impl Host for Suspends {
-    fn quote(&self, _: Call, _: &View<'_>) -> Quote {
-        Quote::floor()
-    }
-
-    fn perform(&mut self, _: Call, _: &mut CallContext<'_>) -> Flow {
-        Flow::Suspend
-    }
-}
 
 fn program(backend: Backend) -> Program {
     let config = Config {

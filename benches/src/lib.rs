@@ -4,5 +4,6 @@
 pub mod figure;
 pub mod gates;
 pub mod guests;
+pub mod hosts;
 pub mod recompiler;
 pub mod worst;

@@ -2,7 +2,8 @@
 
 use crate::figure::{Figure, fastest, least_spent};
 use crate::guests::image;
-use rivet_engine::{CallContext, Config, Engine, Quote, Raw, Start, View};
+use crate::hosts::{Answers, Suspends};
+use rivet_engine::{Config, Engine, Raw, Start};
 use rivet_isa::gas::{CostModel, FrameCosts};
 use rivet_isa::{BlockStarts, CODE_BASE, DATA_BASE, Gas, Pc, Reg, Regs, asm};
 use rivet_jit::{Call, CodeCache, CodeCacheConfig, Cpu, Flow, Host, NoHost, Program, Totals};
@@ -317,30 +318,3 @@ fn entries(signals: SignalCheck, how: &str) -> [Figure; 2] {
 
 /// Calls a0 times, then is through.
 const CALLER: &str = "loop:\necalli 1\naddi a0, a0, -1\nbnez a0, loop\ntrap";
-
-/// Pauses the guest at every call, so that each run enters it: a call that nobody answers would be
-/// offered again without that.
-struct Suspends;
-
-impl rivet_engine::Host for Suspends {
-    fn quote(&self, _: rivet_engine::Call, _: &View<'_>) -> Quote {
-        Quote::floor()
-    }
-
-    fn perform(&mut self, _: rivet_engine::Call, _: &mut CallContext<'_>) -> rivet_engine::Flow {
-        rivet_engine::Flow::Suspend
-    }
-}
-
-/// Answers every call with nothing.
-struct Answers;
-
-impl rivet_engine::Host for Answers {
-    fn quote(&self, _: rivet_engine::Call, _: &View<'_>) -> Quote {
-        Quote::floor()
-    }
-
-    fn perform(&mut self, _: rivet_engine::Call, _: &mut CallContext<'_>) -> rivet_engine::Flow {
-        rivet_engine::Flow::Continue
-    }
-}

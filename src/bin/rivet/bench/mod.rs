@@ -33,6 +33,7 @@ mod workloads;
 
 use crate::Outcome;
 use crate::failure::Failure;
+use crate::whole;
 use budget::{Budget, Part};
 use calibrate::Effort;
 use forms::Toolchain;
@@ -131,7 +132,7 @@ pub(crate) fn bench(args: &Args) -> Result<Outcome, Failure> {
         let sections = calibrate::calibrate(&source(args.source.as_deref())?, effort)?;
         if let Some(path) = &args.html {
             let page = html::tables("rivet: gas and time", &sections);
-            fs::write(path, page).map_err(|error| Failure::file("write", path, error))?;
+            whole::write(path, |out| out.write_all(page.as_bytes()))?;
         }
         if let Some(path) = &args.json {
             write(path, &sections)?;
@@ -151,8 +152,7 @@ pub(crate) fn bench(args: &Args) -> Result<Outcome, Failure> {
         None => measure(args)?,
     };
     if let Some(path) = &args.html {
-        fs::write(path, html::page(&results))
-            .map_err(|error| Failure::file("write", path, error))?;
+        whole::write(path, |out| out.write_all(html::page(&results).as_bytes()))?;
     }
     let style = if args.markdown {
         Style::Markdown
@@ -321,13 +321,9 @@ fn read(path: &Path) -> Result<Results, Failure> {
     Ok(results)
 }
 
-/// Writes results so that a reader sees the old file or the new one.
+/// Writes results for tools.
 fn write(path: &Path, results: &impl Serialize) -> Result<(), Failure> {
-    let fail = |error| Failure::file("write", path, error);
     let text = serde_json::to_string_pretty(results)
         .map_err(|error| Failure::message(error.to_string()))?;
-    let mut name = path.as_os_str().to_owned();
-    name.push(".part");
-    fs::write(&name, text + "\n").map_err(fail)?;
-    fs::rename(&name, path).map_err(fail)
+    whole::write(path, |out| writeln!(out, "{text}"))
 }
