@@ -14,6 +14,7 @@ import control
 import costs
 import golden
 import hosts
+import lines
 import memory
 import qemu
 import standard
@@ -22,7 +23,7 @@ HERE = Path(__file__).resolve().parent.parent
 
 
 def write(folder):
-    families = (golden, standard, control, costs, memory, hosts)
+    families = (golden, standard, control, lines, costs, memory, hosts)
     print(f"{sum(family.write(folder) for family in families):6} in all")
 
 
