@@ -133,6 +133,85 @@ fn a_vector_that_holds_is_found_to_hold_and_each_changed_field_is_reported() {
     }
 }
 
+/// By hand from gas §4 and §10: 22 for the block, 256 for each page that a run writes.
+const AGAIN: &str = "\
+vector again
+code 2330a100 2324b600 0b400000 # sd a0, 0(sp); sw a1, 8(a2); fallthrough
+map 0x10000000 0x2000 ephemeral
+bytes 0x10000100 07
+regs x2=0x10000010 x10=1 x11=2 x12=0x10000020
+start gas=2000
+exit panic pc=12 gas=1722
+bytes 0x10000010 01
+bytes 0x10000028 02
+private 0x10000000
+again gas=1500 x2=0x10001010
+exit panic pc=12 gas=966
+bytes 0x10001010 01
+bytes 0x10000028 02
+private 0x10000000..0x10002000
+";
+
+#[test]
+fn a_machine_that_begins_again_is_expected_to_have_forgotten_the_run_before() {
+    let mut backends = vec![Backend::Interp];
+    if native_available().is_ok() {
+        backends.extend([Backend::Jit, Backend::Checked]);
+    }
+    let changes = [
+        ("", "", ""),
+        (
+            "again gas=1500 x2=0x10001010",
+            "again x2=0x10001010",
+            "exit 2: gas: expected 966, got 1466",
+        ),
+        (
+            "again gas=1500 x2=0x10001010",
+            "again gas=1500",
+            "exit 2: gas: expected 966, got 1222",
+        ),
+        (
+            "gas=966\n",
+            "gas=966\nbytes 0x10000010 01\n",
+            "exit 2: byte 0x10000010: expected 0x01, got 0x00",
+        ),
+        (
+            "gas=966\n",
+            "gas=966\nbytes 0x10000100 00\n",
+            "exit 2: byte 0x10000100: expected 0x00, got 0x07",
+        ),
+        (
+            "private 0x10000000..0x10002000\n",
+            "",
+            "exit 2: private: expected none, got 0x10000000 0x10001000",
+        ),
+    ];
+    for backend in backends {
+        let engines = Engines::new(backend).expect("the backend runs here");
+        for (from, to, message) in changes {
+            let vector = one(&AGAIN.replacen(from, to, 1)).expect("well formed");
+            let found = check(&engines, &vector.vectors[0]);
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            let told = match message {
+                "" => found.is_empty(),
+                _ => found.iter().any(|mismatch| mismatch == message),
+            };
+            assert!(told, "{backend}: {from} -> {to}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn a_call_that_is_left_is_answered_by_the_line_behind_it() {
+    // 500 less 100 for the call and 1 for the trap.
+    let text = "vector left\ncode 0b205000 0b000000\ncall 5 leave\ncall 5 continue x10=1\n\
+        start gas=500\nexit host-call pc=4 gas=500 selector=5 unpaid\nresume\n\
+        exit trap pc=4 gas=399\nregs x10=1\nagain\nexit host-call pc=4 gas=500 selector=5 unpaid\n";
+    let engines = Engines::new(Backend::Interp).expect("the interpreter runs everywhere");
+    let file = one(text).expect("well formed");
+    assert_eq!(check(&engines, &file.vectors[0]), []);
+}
+
 #[test]
 fn stated_blocks_are_compared_completely() {
     // P12 of ISA §17.2 with the costs of gas §6: jal 15, less the credit of 3; a lone addi 1.
@@ -164,7 +243,8 @@ fn written_vectors_read_back_the_same() {
     let file = one(&format!(
         "{CALLS}\nvector ends\ncode 00*40 0b000000 6f\nmultiplier 1*20 9\nblock 0..2 cost=1\nend 3\n\
          call kernel halt\nexit page-fault pc=0x10 gas=0x7fffffffffffffff page=0xfffff000\n\
-         private none\n"
+         private none\ncall 7 leave\nagain pc=2 gas=9 x3=4 x15=1\nexit trap pc=2 gas=0\n\
+         again\nexit ecall pc=4 gas=0 unpaid\nresume\nexit trap pc=4 gas=0\n{AGAIN}"
     ))
     .expect("well formed");
     let text = write(&file);
@@ -248,6 +328,26 @@ const MALFORMED: &[(&str, &str)] = &[
         "x.vec:5: field `resume`: the field must stand after an exit that is not final",
     ),
     (
+        "vector a\nagain\n",
+        "x.vec:4: field `again`: the field must stand after `exit`",
+    ),
+    (
+        "vector a\nexit trap pc=0 gas=0\nagain\nvector b\n",
+        "x.vec:6: field `vector`: `exit` after `again` is missing",
+    ),
+    (
+        "vector a\nexit trap pc=0 gas=0\nagain gas=1 gas=2\n",
+        "x.vec:5: field `again`: the field may be given once only",
+    ),
+    (
+        "vector a\nexit trap pc=0 gas=0\nagain x16=2\n",
+        "x.vec:5: field `again`: `x16=2` has no meaning here",
+    ),
+    (
+        "vector a\ncall 5 leave extra=1\n",
+        "x.vec:4: field `call`: `extra=1` has no meaning here",
+    ),
+    (
         "vector a\nexit trap pc=0 gas=0\ncode 00\n",
         "x.vec:5: field `code`: the field must stand before the first `exit`",
     ),
@@ -324,7 +424,7 @@ fn a_recorded_vector_holds_and_says_that_an_engine_made_it() {
         regs,
         ..Vector::default()
     };
-    let recorded = record(&engines, &start).expect("it runs");
+    let recorded = record(&engines, &start, &[]).expect("it runs");
     let expect = &recorded.stages[0].expect;
     assert_eq!((expect.exit, expect.pc), (Exit::Trap, Pc::new(4)));
     assert_eq!(expect.regs, RegSet(vec![(Reg::A0, 2)]));
@@ -394,7 +494,7 @@ fn answers_that_were_listened_to_stand_in_for_their_host() {
         ..start
     };
     assert_eq!(vector.answers.len(), 2);
-    let recorded = record(&interp, &vector).expect("it runs");
+    let recorded = record(&interp, &vector, &[]).expect("it runs");
     let expect = &recorded.stages[0].expect;
     assert_eq!((expect.exit, expect.gas), (exit, machine.gas()));
     assert_eq!(expect.regs, RegSet(vec![(Reg::A1, 10), (Reg::A2, 0x0403)]));

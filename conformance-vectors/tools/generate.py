@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
+import again
 import control
 import costs
 import golden
@@ -23,7 +24,7 @@ HERE = Path(__file__).resolve().parent.parent
 
 
 def write(folder):
-    families = (golden, standard, control, lines, costs, memory, hosts)
+    families = (golden, standard, control, lines, costs, memory, hosts, again)
     print(f"{sum(family.write(folder) for family in families):6} in all")
 
 

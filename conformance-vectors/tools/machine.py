@@ -38,12 +38,23 @@ class Machine:
         for addr, data in (content or {}).items():
             for i, byte in enumerate(data):
                 self.memory[addr + i] = byte
+        self.before = (list(self.regs), pc, gas, dict(self.memory))
         self.private = set()
         self.answers = list(answers)
         self.pending = None
         self.costs = {}
         # The last exit's state, for what changed since.
         self.seen = None
+
+    def again(self, pc=None, gas=None, regs=None):
+        """The state before once more, but for what is said; answers are used up."""
+        before = self.before
+        self.regs, self.memory = list(before[0]), dict(before[3])
+        self.pc = before[1] if pc is None else pc
+        self.gas = before[2] if gas is None else gas
+        for reg, value in (regs or {}).items():
+            self.regs[reg] = value
+        self.private, self.pending = set(), None
 
     # Memory: §4, §10.
 
@@ -172,7 +183,9 @@ class Machine:
         answer = self.answers[0] if self.answers else None
         payload = {} if call == "kernel" else {"selector": call}
         kind = "ecall" if call == "kernel" else "host-call"
-        if answer is None or answer.call != call:
+        if answer is None or answer.call != call or answer.flow == "leave":
+            if answer is not None and answer.call == call:
+                self.answers.pop(0)
             self.pending = call
             raise Stop(kind, own + 4, **payload, paid=False)
         pages = []

@@ -47,9 +47,9 @@ class File:
             listing=True, code_words=None, patch=None, trim=False):
         """Runs the model and writes a vector.
 
-        `resumes` is a list of gas values (None: unchanged), one for each further run until an exit
-        is final. `expect`
-        is checked against the model: (kind, pc, gas) of the last exit. `patch` is called with the
+        `resumes` is a list of gas values (None: unchanged), one for each further run; those that
+        cannot be had because an exit is final are left out. A dictionary among them begins again,
+        with these arguments of `Machine.again`. `expect` is checked against the model: (kind, pc, gas) of the last exit. `patch` is called with the
         machine after the first run and may compare it with another source. `trim` leaves registers
         at zero that no instruction names.
         """
@@ -93,12 +93,16 @@ class File:
         if not run:
             return machine
         for i, gas in enumerate([None, *resumes]):
-            if i and kind not in ("out-of-gas", "host-call", "ecall"):
-                break
-            if i:
+            if isinstance(gas, dict):
+                out.append(again_line(gas))
+                machine.again(**gas)
+                gas = None
+            elif i:
+                if kind not in ("out-of-gas", "host-call", "ecall"):
+                    continue
                 out.append("resume" + (f" gas={gas}" if gas is not None else ""))
             before = (list(machine.regs), dict(machine.memory), set(machine.private))
-            kind, payload = machine.run(gas if i else None)
+            kind, payload = machine.run(gas)
             if patch and i == 0:
                 patch(machine)
             out += exit_lines(machine, kind, payload, before)
@@ -125,6 +129,11 @@ def list_code(code, most=12):
 def reg_lines(regs):
     items = [f"x{r}={v:#x}" for r, v in regs.items()]
     return ["regs " + " ".join(items[i:i + 5]) for i in range(0, len(items), 5)]
+
+
+def again_line(changes):
+    words = [f"{key}={num(changes[key])}" for key in ("pc", "gas") if key in changes]
+    return " ".join(["again", *words, *(f"x{r}={v:#x}" for r, v in changes.get("regs", {}).items())])
 
 
 def call_line(answer):

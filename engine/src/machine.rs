@@ -263,10 +263,13 @@ impl Machine {
         Ok(())
     }
 
-    /// Starts over in `state` with the memory wiped in place: faster than [`reset`](Self::reset),
-    /// and only for machines that nothing was placed in.
-    #[cfg(feature = "diff")]
-    pub(crate) fn rewind(&mut self, state: State) -> Result<(), HostError> {
+    /// Starts over in `state` with the memory wiped in place, which is faster than
+    /// [`reset`](Self::reset): no page is private. Contents that were [placed](Self::place) may be
+    /// gone or not: place them again. A machine that failed becomes usable again.
+    ///
+    /// # Errors
+    /// [`HostError`] if memory cannot be had; the machine must be reset then.
+    pub fn rewind(&mut self, state: State) -> Result<(), HostError> {
         match &mut self.store {
             Store::Sparse(memory) => memory.reset(),
             Store::Paged(memory) => memory.reset()?,

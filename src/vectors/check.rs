@@ -1,14 +1,12 @@
 //! Running a vector and comparing every field of every exit.
 
-use super::model::{Bytes, Expect, Statics, Vector};
+use super::model::{Begin, Bytes, Expect, Statics, Vector};
 use super::script::Script;
+use super::start::{self, LoadFailure};
 use rivet_engine::snapshot::{DecodeError, ResumeError, Snapshot, SnapshotError};
-use rivet_engine::{
-    Backend, Config, Engine, EngineError, Exit, LoadError, Machine, Program, Raw, Start,
-};
-use rivet_image::RegionKind;
-use rivet_isa::gas::{CostModel, Multiplier};
-use rivet_isa::{ADDRESS_SPACE, GuestAddr, PAGE_SIZE, PageIndex, Payment, Reg, Regs, Slot};
+use rivet_engine::{Backend, Config, Engine, EngineError, Exit, Machine, Program};
+use rivet_isa::gas::CostModel;
+use rivet_isa::{ADDRESS_SPACE, GuestAddr, PAGE_SIZE, PageIndex, Payment, Reg, Regs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Mutex;
@@ -68,7 +66,7 @@ impl Engines {
         engine.map_or(self.backend, |engine| engine.backend())
     }
 
-    fn of(&self, model: CostModel) -> Result<Engine, EngineError> {
+    pub(super) fn of(&self, model: CostModel) -> Result<Engine, EngineError> {
         let mut engines = match self.engines.lock() {
             Ok(engines) => engines,
             Err(poisoned) => poisoned.into_inner(),
@@ -84,60 +82,6 @@ impl Engines {
         engines.push((model, engine.clone()));
         Ok(engine)
     }
-
-    /// Loads the program of a vector.
-    pub(super) fn load(&self, vector: &Vector) -> Result<Program, LoadFailure> {
-        let multiplier = vector.multiplier.unwrap_or(Multiplier::FLAT);
-        let engine = self.of(CostModel::with_multiplier(multiplier))?;
-        let mut raw = Raw::new(vector.code.clone());
-        for map in &vector.maps {
-            let mut content = Vec::new();
-            if map.kind != RegionKind::Ephemeral {
-                initial(map.start, map.size, &vector.bytes, &mut content);
-            }
-            raw = raw.region(map.start, map.size, map.kind, content);
-        }
-        Ok(engine.load_raw(raw)?)
-    }
-
-    /// A machine in the vector's state before.
-    pub(super) fn machine(
-        &self,
-        program: &Program,
-        vector: &Vector,
-    ) -> Result<Machine, rivet_engine::StartError> {
-        let start = Start::at(vector.pc.value()).with_gas(vector.gas);
-        let start = Slot::all().fold(start, |start, slot| {
-            start.with_slot(slot, vector.regs.get(slot.reg()))
-        });
-        program.machine(start)
-    }
-}
-
-/// Why the program of a vector cannot be loaded.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum LoadFailure {
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    #[error(transparent)]
-    Load(#[from] LoadError),
-}
-
-/// The initial content of a region, as far as bytes are listed for it.
-fn initial(start: u64, size: u64, all: &[Bytes], content: &mut Vec<u8>) {
-    for Bytes { addr, bytes } in all {
-        let at = u64::from(addr.value());
-        let end = at + bytes.len() as u64;
-        let (from, to) = (at.max(start), end.min(start.saturating_add(size)));
-        if from >= to {
-            continue;
-        }
-        let place = (from - start) as usize..(to - start) as usize;
-        if content.len() < place.end {
-            content.resize(place.end, 0);
-        }
-        content[place].copy_from_slice(&bytes[(from - at) as usize..(to - at) as usize]);
-    }
 }
 
 /// Runs a vector on one backend; the result lists every field that is not as it says.
@@ -147,7 +91,7 @@ pub fn check(engines: &Engines, vector: &Vector) -> Vec<Mismatch> {
     checker.found
 }
 
-/// As [`check`], but after each pause the machine moves, through the bytes of a snapshot, between
+/// As [`check`], but each time it is resumed the machine moves, through the bytes of a snapshot, between
 /// the two engines: the first one runs up to the first exit.
 pub fn check_moving(engines: [&Engines; 2], vector: &Vector) -> Vec<Mismatch> {
     let mut checker = Checker::default();
@@ -212,30 +156,16 @@ impl Checker {
         if vector.stages.is_empty() {
             return;
         }
-        let mut machine = match engine.machine(&program, vector) {
+        let mut machine = match start::machine(&program, vector) {
             Ok(machine) => machine,
             Err(error) => return self.differs("start", "a machine".into(), error.to_string()),
         };
-        for map in vector
-            .maps
-            .iter()
-            .filter(|map| map.kind == RegionKind::Ephemeral)
-        {
-            let mut content = Vec::new();
-            initial(map.start, map.size, &vector.bytes, &mut content);
-            if content.is_empty() {
-                continue;
-            }
-            if let Err(error) = machine.place(GuestAddr::wrapping(map.start), &content) {
-                return self.differs("bytes", "mapped memory".into(), error.to_string());
-            }
-        }
-        self.regs = vector.regs;
-        self.put(&vector.bytes);
+        self.before(vector, vector.regs);
         let mut script = Script::new(&vector.answers);
         for (i, stage) in vector.stages.iter().enumerate() {
             self.exit = Some(i + 1);
-            if i > 0 && !std::ptr::eq(engine, other) {
+            let goes_on = matches!(stage.begin, Begin::Resume(_));
+            if goes_on && !std::ptr::eq(engine, other) {
                 let to = engines[i % 2].load(vector);
                 machine = match to
                     .map_err(MoveFailure::from)
@@ -247,11 +177,23 @@ impl Checker {
                     }
                 };
             }
-            if let Some(gas) = stage.resume_gas {
-                machine.set_gas(gas);
+            match &stage.begin {
+                Begin::Start | Begin::Resume(None) => {}
+                Begin::Resume(Some(gas)) => machine.set_gas(*gas),
+                Begin::Again(again) => {
+                    let state = again.state(vector);
+                    self.before(vector, state.regs);
+                    if let Err(error) = start::again(&mut machine, vector, state) {
+                        let what = "the state before".to_owned();
+                        return self.differs("again", what, error.to_string());
+                    }
+                }
             }
             match machine.run(&mut script) {
-                Ok(exit) => self.state(&stage.expect, exit, &machine),
+                Ok(exit) => {
+                    script.left(exit);
+                    self.state(&stage.expect, exit, &machine);
+                }
                 Err(error) => {
                     let expected = exit_text(stage.expect.exit);
                     return self.differs("exit", expected, format!("host error: {error}"));
@@ -287,6 +229,14 @@ impl Checker {
             let start = more.block.start.to_string();
             self.differs("blocks", "no more blocks".into(), format!("one at {start}"));
         }
+    }
+
+    /// Expects what holds before a run from the start.
+    fn before(&mut self, vector: &Vector, regs: Regs) {
+        self.regs = regs;
+        self.private.clear();
+        self.memory.clear();
+        self.put(&vector.bytes);
     }
 
     /// Puts bytes into the expected memory.

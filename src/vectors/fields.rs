@@ -1,7 +1,7 @@
 //! One function per field of a vector file: its words to a value.
 
 use super::error::Problem;
-use super::model::{Answer, BlockLine, Bytes, Expect, Map, PageRun, RegSet, Vector};
+use super::model::{Again, Answer, BlockLine, Bytes, Expect, Map, PageRun, RegSet, Vector};
 use super::{MAX_EXPANDED, token};
 use rivet_engine::{Call, Exit, Flow};
 use rivet_image::RegionKind;
@@ -206,6 +206,27 @@ pub(super) fn resume(words: Words<'_>) -> Result<Option<Gas>, Problem> {
     Ok(gas)
 }
 
+pub(super) fn again(words: Words<'_>) -> Result<Again, Problem> {
+    let mut out = Again::default();
+    for word in words.0 {
+        let before = match pair(word)? {
+            ("pc", value) => out.pc.replace(Pc::new(token::number(value)?)).is_some(),
+            ("gas", value) => out.gas.replace(token::gas(value)?).is_some(),
+            (name, value) => match token::reg(name) {
+                Some(reg) => {
+                    out.regs.0.push((reg, token::number(value)?));
+                    false
+                }
+                None => return Err(Problem::Surplus(word.to_owned())),
+            },
+        };
+        if before {
+            return Err(Problem::Twice);
+        }
+    }
+    Ok(out)
+}
+
 pub(super) fn answer(mut words: Words<'_>, listed: &mut usize) -> Result<Answer, Problem> {
     let call = match words.next("a selector or `kernel`")? {
         "kernel" => Call::Kernel,
@@ -213,22 +234,22 @@ pub(super) fn answer(mut words: Words<'_>, listed: &mut usize) -> Result<Answer,
             selector: selector(word)?,
         },
     };
-    let flow = match words.next("continue, suspend or halt")? {
+    let flow = match words.next("continue, suspend, halt or leave")? {
         "continue" => Flow::Continue,
         "suspend" => Flow::Suspend,
         "halt" => Flow::Halt,
+        "leave" => {
+            words.end()?;
+            return Ok(Answer::none(call));
+        }
         word => {
-            let (word, known) = (word.to_owned(), "continue, suspend, halt");
+            let (word, known) = (word.to_owned(), "continue, suspend, halt, leave");
             return Err(Problem::Word { word, known });
         }
     };
     let mut out = Answer {
-        call,
-        flow,
-        extra: 0,
-        gas: None,
-        regs: RegSet::default(),
-        writes: Vec::new(),
+        flow: Some(flow),
+        ..Answer::none(call)
     };
     for word in words.0 {
         match pair(word)? {

@@ -25,6 +25,11 @@ impl<'a> Listener<'a> {
         }
     }
 
+    /// Notes that this call was the exit because it was not answered, in case the run goes on.
+    pub fn left(&mut self, call: Call) {
+        self.answers.push(Answer::none(call));
+    }
+
     /// The answers so far, in order.
     pub fn into_answers(self) -> Vec<Answer> {
         self.answers
@@ -52,7 +57,7 @@ impl Host for Listener<'_> {
         });
         self.answers.push(Answer {
             call,
-            flow,
+            flow: Some(flow),
             extra,
             writes: written.collect(),
             gas: (context.gas() != gas).then_some(context.gas()),

@@ -20,6 +20,7 @@ mod model;
 mod parse;
 mod record;
 mod script;
+mod start;
 mod token;
 mod write;
 
@@ -28,8 +29,8 @@ pub use error::{FolderError, ParseError, Problem};
 pub use folder::{collect, read};
 pub use listen::Listener;
 pub use model::{
-    Answer, BlockLine, Bytes, Expect, Map, Origin, PageRun, RegSet, Stage, Statics, Vector,
-    VectorFile,
+    Again, Answer, Begin, BlockLine, Bytes, Expect, Map, Origin, PageRun, RegSet, Stage, Statics,
+    Vector, VectorFile,
 };
 pub use parse::parse;
 pub use record::{RecordError, record};

@@ -1,6 +1,6 @@
 //! The fields of a vector, as `conformance-vectors/README.md` defines them.
 
-use rivet_engine::{Call, Exit, Flow};
+use rivet_engine::{Call, Exit, Flow, State};
 use rivet_image::RegionKind;
 use rivet_isa::gas::Multiplier;
 use rivet_isa::{Gas, GuestAddr, PAGE_SIZE, PageIndex, Pc, Reg, Regs};
@@ -99,8 +99,9 @@ impl RegSet {
 pub struct Answer {
     /// The call it belongs to; another call at this place is not answered.
     pub call: Call,
-    /// How the run goes on.
-    pub flow: Flow,
+    /// How the run goes on; `None` if this call is not answered either, so that it is offered to
+    /// the next answer when the run is resumed.
+    pub flow: Option<Flow>,
     /// Price on top of the floor, without the pages that `writes` makes private.
     pub extra: u64,
     /// Gas that the host sets after the charge.
@@ -109,6 +110,20 @@ pub struct Answer {
     pub regs: RegSet,
     /// Guest memory that the host writes; every page of it is writable.
     pub writes: Vec<Bytes>,
+}
+
+impl Answer {
+    /// The call is not answered.
+    pub(super) fn none(call: Call) -> Self {
+        Self {
+            call,
+            flow: None,
+            extra: 0,
+            gas: None,
+            regs: RegSet::default(),
+            writes: Vec::new(),
+        }
+    }
 }
 
 /// The blocks of a program, completely.
@@ -136,13 +151,50 @@ pub struct BlockLine {
 /// One run to an exit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stage {
-    /// Gas the embedder sets before this run; what is left unless said.
-    pub resume_gas: Option<Gas>,
+    /// Where it begins; [`Begin::Start`] in the first stage and in no other.
+    pub begin: Begin,
     /// The state afterwards.
     pub expect: Expect,
 }
 
-/// The state at an exit. What is not said is as before the run.
+/// Where a run begins.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Begin {
+    /// In the state before.
+    #[default]
+    Start,
+    /// At the exit before, with this gas; what is left unless said.
+    Resume(Option<Gas>),
+    /// In the state before once more, on the same machine with its memory put back.
+    Again(Again),
+}
+
+/// What differs from the state before when the same machine begins again.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Again {
+    /// Another entry.
+    pub pc: Option<Pc>,
+    /// Other gas.
+    pub gas: Option<Gas>,
+    /// Registers with another value.
+    pub regs: RegSet,
+}
+
+impl Again {
+    /// The state in which this run of a vector begins.
+    pub fn state(&self, vector: &Vector) -> State {
+        let mut regs = vector.regs;
+        self.regs.apply(&mut regs);
+        State {
+            regs,
+            pc: self.pc.unwrap_or(vector.pc),
+            gas: self.gas.unwrap_or(vector.gas),
+        }
+    }
+}
+
+/// The state at an exit. What is not said is as before the run; with [`Begin::Again`] as at the
+/// start.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Expect {
     /// Exit with its payload.

@@ -2,14 +2,33 @@
 
 use super::error::{ParseError, Problem};
 use super::fields::{self, Words, rest};
-use super::model::{Origin, Stage, Vector, VectorFile};
+use super::model::{Begin, Origin, Stage, Vector, VectorFile};
 use super::{MAGIC, VERSION, token};
 use rivet_engine::Exit;
 use rivet_isa::Gas;
 use std::collections::HashSet;
+use std::mem;
 
 /// Gas a vector starts with unless it says otherwise.
 const DEFAULT_GAS: u64 = 1_000_000;
+
+/// The fields of a vector.
+const FIELDS: [&str; 14] = [
+    "note",
+    "code",
+    "map",
+    "multiplier",
+    "start",
+    "block",
+    "end",
+    "call",
+    "regs",
+    "bytes",
+    "exit",
+    "private",
+    "resume",
+    "again",
+];
 
 /// Reads the content of a file; `name` is what errors call it.
 ///
@@ -65,8 +84,8 @@ enum Place {
     Setup,
     /// The state at an exit.
     After,
-    /// The run that follows an exit.
-    Resumed(Option<Gas>),
+    /// In front of another run.
+    Between,
 }
 
 #[derive(Default)]
@@ -76,6 +95,8 @@ struct Reader {
     vectors: Vec<Vector>,
     names: HashSet<String>,
     place: Place,
+    /// Where the run whose exit comes next begins.
+    begin: Begin,
     started: bool,
     ended: bool,
     /// Bytes that the file has listed so far, expanded.
@@ -141,7 +162,8 @@ impl Reader {
             gas: Gas::new(DEFAULT_GAS).unwrap_or_default(),
             ..Vector::default()
         });
-        (self.place, self.started, self.ended) = (Place::Setup, false, false);
+        (self.place, self.begin) = (Place::Setup, Begin::Start);
+        (self.started, self.ended) = (false, false);
         Ok(())
     }
 
@@ -150,8 +172,12 @@ impl Reader {
         let Some(vector) = self.vectors.last() else {
             return Ok(());
         };
-        if matches!(self.place, Place::Resumed(_)) {
-            return Err(Problem::Missing("`exit` after `resume`"));
+        match (self.place, &self.begin) {
+            (Place::Between, Begin::Again(_)) => {
+                return Err(Problem::Missing("`exit` after `again`"));
+            }
+            (Place::Between, _) => return Err(Problem::Missing("`exit` after `resume`")),
+            _ => {}
         }
         if vector.statics.is_some() && !self.ended {
             return Err(Problem::Missing("`end` beside `block`"));
@@ -173,22 +199,7 @@ impl Reader {
     }
 
     fn field(&mut self, field: &str, words: Words<'_>, line: &str) -> Result<(), Problem> {
-        if !matches!(
-            field,
-            "note"
-                | "code"
-                | "map"
-                | "multiplier"
-                | "start"
-                | "block"
-                | "end"
-                | "call"
-                | "resume"
-                | "regs"
-                | "bytes"
-                | "exit"
-                | "private"
-        ) {
+        if !FIELDS.contains(&field) {
             return Err(Problem::UnknownField);
         }
         let Some(vector) = self.vectors.last_mut() else {
@@ -199,7 +210,7 @@ impl Reader {
             "call" => vector
                 .answers
                 .push(fields::answer(words, &mut self.listed)?),
-            "regs" | "bytes" | "exit" | "private" | "resume" => {
+            "regs" | "bytes" | "exit" | "private" | "resume" | "again" => {
                 return self.state(field, words);
             }
             _ if !in_setup => return Err(Problem::Place("before the first `exit`")),
@@ -223,7 +234,7 @@ impl Reader {
                 }
             }
             "start" => {
-                if std::mem::replace(&mut self.started, true) {
+                if mem::replace(&mut self.started, true) {
                     return Err(Problem::Twice);
                 }
                 fields::start(words, vector)?;
@@ -234,7 +245,7 @@ impl Reader {
                 statics.blocks.push(block);
             }
             _ => {
-                if std::mem::replace(&mut self.ended, true) {
+                if mem::replace(&mut self.ended, true) {
                     return Err(Problem::Twice);
                 }
                 vector.statics.get_or_insert_default().end = fields::end(words)?;
@@ -248,25 +259,29 @@ impl Reader {
         let after_exit = Problem::Place("after `exit`");
         let vector = self.vectors.last_mut().ok_or(Problem::NoVector)?;
         if field == "exit" {
-            let resume_gas = match self.place {
-                Place::After => return Err(Problem::Place("once, or after `resume`")),
-                Place::Setup => None,
-                Place::Resumed(gas) => gas,
-            };
+            if self.place == Place::After {
+                return Err(Problem::Place("once, or after `resume` or `again`"));
+            }
+            let begin = mem::take(&mut self.begin);
             let expect = fields::exit(words)?;
-            vector.stages.push(Stage { resume_gas, expect });
+            vector.stages.push(Stage { begin, expect });
             self.place = Place::After;
             return Ok(());
         }
-        if field == "resume" {
+        if matches!(field, "resume" | "again") {
             if self.place != Place::After {
                 return Err(after_exit);
+            }
+            self.place = Place::Between;
+            if field == "again" {
+                self.begin = Begin::Again(fields::again(words)?);
+                return Ok(());
             }
             let last = vector.stages.last().map(|stage| stage.expect.exit);
             if last.is_some_and(Exit::is_final) {
                 return Err(Problem::Place("after an exit that is not final"));
             }
-            self.place = Place::Resumed(fields::resume(words)?);
+            self.begin = Begin::Resume(fields::resume(words)?);
             return Ok(());
         }
         let stage = vector.stages.last_mut();

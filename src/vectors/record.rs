@@ -1,11 +1,11 @@
 //! Recording: a vector's expectations from this engine.
 
-use super::check::{Engines, LoadFailure, changes};
-use super::model::{BlockLine, Bytes, Expect, Map, PageRun, RegSet, Stage, Statics, Vector};
+use super::check::{Engines, changes};
+use super::model::{Begin, BlockLine, Bytes, Expect, Map, PageRun, RegSet, Stage, Statics, Vector};
 use super::script::Script;
-use rivet_engine::{AccessError, HostError, Machine, Program, StartError, State};
-use rivet_image::RegionKind;
-use rivet_isa::{GuestAddr, PAGE_SIZE, PageIndex};
+use super::start::{self, LoadFailure, StartFailure};
+use rivet_engine::{Exit, HostError, Machine, Program, State};
+use rivet_isa::{GuestAddr, PAGE_SIZE, PageIndex, Regs};
 use std::collections::BTreeMap;
 
 /// Why a vector cannot be recorded.
@@ -18,67 +18,109 @@ enum Cause {
     #[error(transparent)]
     Load(#[from] LoadFailure),
     #[error(transparent)]
-    Start(#[from] StartError),
-    #[error("initial bytes lie outside the mappings: {0}")]
-    Place(#[from] AccessError),
+    Start(#[from] StartFailure),
     #[error(transparent)]
     Host(#[from] HostError),
 }
 
-/// Runs the vector's start to its first exit and returns the vector with what was seen as its only
-/// stage, and with its blocks. Write it in a file of [`Origin::Engine`](super::Origin::Engine):
-/// such a vector shows change, not agreement.
+/// Runs the vector's start to its first exit and on from there as `rest` says, and returns the
+/// vector with what was seen as its stages, and with its blocks. It ends early at an exit that
+/// cannot be resumed although `rest` says so. Write it in a file of
+/// [`Origin::Engine`](super::Origin::Engine): such a vector shows change, not agreement.
 ///
 /// # Errors
 /// [`RecordError`] if the program cannot be loaded or the host failed.
-pub fn record(engines: &Engines, vector: &Vector) -> Result<Vector, RecordError> {
-    Ok(recorded(engines, vector)?)
+pub fn record(engines: &Engines, vector: &Vector, rest: &[Begin]) -> Result<Vector, RecordError> {
+    Ok(recorded(engines, vector, rest)?)
 }
 
-fn recorded(engines: &Engines, vector: &Vector) -> Result<Vector, Cause> {
+fn recorded(engines: &Engines, vector: &Vector, rest: &[Begin]) -> Result<Vector, Cause> {
     let program = engines.load(vector)?;
-    let mut machine = engines.machine(&program, vector)?;
-    for bytes in &vector.bytes {
-        let of = |map: &&Map| {
-            let at = u64::from(bytes.addr.value());
-            map.kind == RegionKind::Ephemeral && at >= map.start && at - map.start < map.size
-        };
-        if vector.maps.iter().find(of).is_some() {
-            machine.place(bytes.addr, &bytes.bytes)?;
+    let mut machine = start::machine(&program, vector)?;
+    let mut script = Script::new(&vector.answers);
+    let initial = View::of(&machine, &vector.touched());
+    let mut before = initial.clone();
+    let mut stages: Vec<Stage> = Vec::new();
+    for begin in [Begin::Start].iter().chain(rest) {
+        match begin {
+            Begin::Start => {}
+            Begin::Resume(gas) => {
+                if stages.last().is_none_or(|last| last.expect.exit.is_final()) {
+                    break;
+                }
+                if let Some(gas) = gas {
+                    machine.set_gas(*gas);
+                }
+            }
+            Begin::Again(again) => {
+                let state = again.state(vector);
+                start::again(&mut machine, vector, state)?;
+                before = View {
+                    regs: state.regs,
+                    ..initial.clone()
+                };
+            }
+        }
+        let exit = machine.run(&mut script)?;
+        script.left(exit);
+        let mut pages = vector.touched();
+        pages.extend(machine.private_pages());
+        let after = View::of(&machine, &pages);
+        let expect = after.since(&before, exit, &machine);
+        stages.push(Stage {
+            begin: begin.clone(),
+            expect,
+        });
+        before = after;
+    }
+    Ok(Vector {
+        statics: Some(statics(&program)),
+        stages,
+        ..vector.clone()
+    })
+}
+
+/// What an exit can change.
+#[derive(Clone)]
+struct View {
+    regs: Regs,
+    content: BTreeMap<PageIndex, Vec<u8>>,
+    private: Vec<PageIndex>,
+}
+
+impl View {
+    fn of(machine: &Machine, pages: &[PageIndex]) -> Self {
+        Self {
+            regs: *machine.regs(),
+            content: content(machine, pages),
+            private: machine.private_pages(),
         }
     }
-    let before = content(&machine, &vector.touched());
-    let mut script = Script::new(&vector.answers);
-    let exit = machine.run(&mut script)?;
-    let private = machine.private_pages();
-    let mut pages = vector.touched();
-    pages.extend(&private);
-    let expect = Expect {
-        exit,
-        pc: machine.pc(),
-        gas: machine.gas(),
-        regs: RegSet::between(&vector.regs, machine.regs()),
-        bytes: changes(&before, &content(&machine, &pages)),
-        private: (!private.is_empty()).then(|| PageRun::of(&private)),
-    };
+
+    fn since(&self, before: &Self, exit: Exit, machine: &Machine) -> Expect {
+        let changed = self.private != before.private;
+        Expect {
+            exit,
+            pc: machine.pc(),
+            gas: machine.gas(),
+            regs: RegSet::between(&before.regs, &self.regs),
+            bytes: changes(&before.content, &self.content),
+            private: changed.then(|| PageRun::of(&self.private)),
+        }
+    }
+}
+
+fn statics(program: &Program) -> Statics {
     let blocks = program.blocks().map(|info| BlockLine {
         start: info.block.start.value(),
         end: info.block.end.value(),
         cost: info.cost.cost,
         reserve: info.cost.reserve,
     });
-    let statics = Statics {
+    Statics {
         blocks: blocks.collect(),
         end: program.starts().end(),
-    };
-    Ok(Vector {
-        statics: Some(statics),
-        stages: vec![Stage {
-            resume_gas: None,
-            expect,
-        }],
-        ..vector.clone()
-    })
+    }
 }
 
 impl Vector {

@@ -1,7 +1,8 @@
 //! The host that answers calls as a vector says.
 
 use super::model::Answer;
-use rivet_engine::{Call, CallContext, Flow, Host, Quote, View};
+use rivet_engine::{Call, CallContext, Exit, Flow, Host, Quote, View};
+use rivet_isa::Payment;
 use std::collections::VecDeque;
 
 /// Answers in order. A call that the next answer does not belong to is not answered.
@@ -22,11 +23,20 @@ impl Script {
     fn next(&self, call: Call) -> Option<&Answer> {
         self.answers.front().filter(|answer| answer.call == call)
     }
+
+    /// Uses up the line that leaves this call unanswered, which was the exit.
+    pub(super) fn left(&mut self, exit: Exit) {
+        let unpaid = call_left(exit);
+        let line = unpaid.and_then(|call| self.next(call));
+        if line.is_some_and(|line| line.flow.is_none()) {
+            self.answers.pop_front();
+        }
+    }
 }
 
 impl Host for Script {
     fn quote(&self, call: Call, _: &View<'_>) -> Quote {
-        let Some(answer) = self.next(call) else {
+        let Some(answer) = self.next(call).filter(|line| line.flow.is_some()) else {
             return Quote::unanswered();
         };
         let ranges = answer.writes.iter();
@@ -50,6 +60,20 @@ impl Host for Script {
         if let Some(gas) = answer.gas {
             context.set_gas(gas);
         }
-        answer.flow
+        answer.flow.unwrap_or(Flow::Suspend)
+    }
+}
+
+/// The call that nobody answered, if that is why a run ended.
+pub(super) fn call_left(exit: Exit) -> Option<Call> {
+    match exit {
+        Exit::HostCall {
+            selector,
+            payment: Payment::Unpaid,
+        } => Some(Call::Host { selector }),
+        Exit::Ecall {
+            payment: Payment::Unpaid,
+        } => Some(Call::Kernel),
+        _ => None,
     }
 }

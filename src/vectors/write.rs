@@ -1,6 +1,8 @@
 //! The writer: vectors to text that reads back as the same vectors.
 
-use super::model::{Answer, Bytes, Expect, Origin, PageRun, RegSet, Vector, VectorFile};
+use super::model::{
+    Again, Answer, Begin, Bytes, Expect, Origin, PageRun, RegSet, Vector, VectorFile,
+};
 use super::{MAGIC, VERSION};
 use rivet_engine::{Call, Exit, Flow};
 use rivet_image::RegionKind;
@@ -84,15 +86,30 @@ fn vector(out: &mut String, vector: &Vector) -> fmt::Result {
         }
         writeln!(out, "end {}", statics.end.value())?;
     }
-    for (i, stage) in vector.stages.iter().enumerate() {
-        match (i, stage.resume_gas) {
-            (0, _) => {}
-            (_, None) => writeln!(out, "resume")?,
-            (_, Some(gas)) => writeln!(out, "resume gas={gas}")?,
+    for stage in &vector.stages {
+        match &stage.begin {
+            Begin::Start => {}
+            Begin::Resume(None) => writeln!(out, "resume")?,
+            Begin::Resume(Some(gas)) => writeln!(out, "resume gas={gas}")?,
+            Begin::Again(changes) => again(out, changes)?,
         }
         expect(out, &stage.expect)?;
     }
     Ok(())
+}
+
+fn again(out: &mut String, again: &Again) -> fmt::Result {
+    write!(out, "again")?;
+    if let Some(pc) = again.pc {
+        write!(out, " pc={}", pc.value())?;
+    }
+    if let Some(gas) = again.gas {
+        write!(out, " gas={gas}")?;
+    }
+    for (reg, value) in &again.regs.0 {
+        out.push_str(&assign(*reg, *value));
+    }
+    writeln!(out)
 }
 
 /// The instructions as comments, `>` at the start of a block.
@@ -186,9 +203,10 @@ fn answer(out: &mut String, answer: &Answer) -> fmt::Result {
         out,
         " {}",
         match answer.flow {
-            Flow::Continue => "continue",
-            Flow::Suspend => "suspend",
-            Flow::Halt => "halt",
+            Some(Flow::Continue) => "continue",
+            Some(Flow::Suspend) => "suspend",
+            Some(Flow::Halt) => "halt",
+            None => "leave",
         }
     )?;
     if answer.extra != 0 {

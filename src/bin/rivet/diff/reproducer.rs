@@ -41,7 +41,7 @@ pub(super) fn save(
     let recorded = Engines::new(Backend::Interp)
         .map_err(|error| Failure::message(error.to_string()))
         .and_then(|engines| {
-            record(&engines, &vector)
+            record(&engines, &vector, &[])
                 .map_err(|error| Failure::message(format!("cannot record the vector: {error}")))
         })?;
     let text = write(&VectorFile {

@@ -77,5 +77,6 @@ fn recorded(args: &Args) -> Result<Vector, Failure> {
         ..Vector::of_program(&loaded.program, &state)
     };
     let engines = Engines::new(args.engine)?;
-    record(&engines, &vector).map_err(|e| Failure::message(format!("cannot record the run: {e}")))
+    record(&engines, &vector, &[])
+        .map_err(|e| Failure::message(format!("cannot record the run: {e}")))
 }
