@@ -1,216 +1,20 @@
 //! Engines that are wrong on purpose, each in one thing: the comparison must find the block and
 //! the instruction and leave a small program, and must find nothing where nothing is wrong.
 
+#[path = "diff_wrong/engine.rs"]
+mod engine;
+#[path = "diff_wrong/later.rs"]
+mod later;
+
+use engine::{Alias, Fault, Wrong, interpreter};
 use rivet_engine::diff::{
-    Calls, Case, Contender, Effort, Field, Kind, LocateError, Located, Plan, Run, Script, Session,
-    Step, Subject, Volume, Watch, locate, locate_watched, raw, shrink,
+    Calls, Case, Contender, Effort, Field, Kind, LocateError, Located, Plan, Run, Subject, Volume,
+    Watch, locate, locate_watched, parting, reduce,
 };
-use rivet_engine::{
-    Backend, Config, Engine, Exit, HostError, LoadError, Machine, Payment, Start, State,
-};
-use rivet_isa::{
-    BlockStarts, Gas, Inst, Op, PAGE_SIZE, PageIndex, Pc, Reg, SLOTS, Slot, decode, encode,
-};
+use rivet_isa::{Inst, Op, Reg, SLOTS, decode, encode};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-/// What an engine gets wrong.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    /// The lowest bit of the result of an operation, for some choices of registers.
-    Result(Op, Alias),
-    /// Blocks with this operation cost one unit too much.
-    Cost(Op),
-    /// A failed jump reports the instruction behind it.
-    FailedJump,
-    /// The last of several private pages is not counted.
-    SecondPage,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Alias {
-    Any,
-    /// rd = rs2, and rs1 another register.
-    DestinationIsSecond,
-}
-
-struct Wrong {
-    engine: Engine,
-    fault: Fault,
-}
-
-impl Wrong {
-    fn new(fault: Fault) -> Self {
-        let engine = interpreter();
-        Self { engine, fault }
-    }
-}
-
-fn interpreter() -> Engine {
-    let config = Config {
-        backend: Backend::Interp,
-        ..Config::default()
-    };
-    Engine::new(config).expect("the interpreter runs everywhere")
-}
-
-impl Subject for Wrong {
-    fn name(&self) -> String {
-        format!("{:?}", self.fault)
-    }
-
-    fn load(&self, case: &Case) -> Result<Box<dyn Session>, LoadError> {
-        let program = self.engine.load_raw(raw(case))?;
-        Ok(Box::new(WrongSession {
-            machine: program.machine(Start::at(0)).expect("no endpoint is named"),
-            fault: self.fault,
-            answers: false,
-            last: None,
-        }))
-    }
-}
-
-struct WrongSession {
-    machine: Machine,
-    fault: Fault,
-    answers: bool,
-    last: Option<Exit>,
-}
-
-impl WrongSession {
-    /// The instructions of the block at `from` that were executed.
-    fn executed(&self, from: Pc) -> Vec<Inst> {
-        let code = self.machine.program().code();
-        let starts = BlockStarts::scan(code);
-        let Some(block) = starts.block_at(from) else {
-            return Vec::new();
-        };
-        let faulted = matches!(self.last, Some(Exit::PageFault { .. }));
-        let end = if faulted {
-            self.machine.pc()
-        } else {
-            block.end
-        };
-        let mut at = from.value();
-        let mut out = Vec::new();
-        while at < end.value() {
-            let Some(decoded) = decode(code, at as usize) else {
-                break;
-            };
-            out.push(decoded.inst);
-            at += decoded.len.bytes();
-        }
-        out
-    }
-
-    fn spoil(&mut self, from: Pc) {
-        if self.last == Some(Exit::OutOfGas) {
-            return;
-        }
-        let executed = self.executed(from);
-        match self.fault {
-            Fault::Result(op, alias) => {
-                let hit = |inst: &&Inst| {
-                    let second = inst.rd() == inst.rs2() && inst.rd() != inst.rs1();
-                    let matches = matches!(alias, Alias::Any) || second;
-                    inst.op() == op && !inst.rd().is_zero() && matches
-                };
-                if let Some(inst) = executed.iter().find(hit) {
-                    let value = self.machine.regs().get(inst.rd());
-                    self.machine.set_reg(inst.rd(), value ^ 1);
-                }
-            }
-            Fault::Cost(op) => {
-                let gas = self.machine.gas().value();
-                if executed.iter().any(|inst| inst.op() == op) {
-                    let gas = Gas::new(gas.saturating_sub(1)).expect("below 2^63");
-                    self.machine.set_gas(gas);
-                }
-            }
-            Fault::FailedJump | Fault::SecondPage => {}
-        }
-    }
-}
-
-impl Session for WrongSession {
-    fn start(&mut self, run: &Run) -> Result<(), HostError> {
-        let gas = Gas::new(run.gas).expect("below 2^63");
-        let start = Start::at(run.entry).with_gas(gas);
-        let slots = Slot::all().zip(run.slots);
-        let start = slots.fold(start, |start, (slot, value)| start.with_slot(slot, value));
-        self.machine.reset(start).expect("no endpoint is named");
-        (self.answers, self.last) = (false, None);
-        Ok(())
-    }
-
-    fn step(&mut self) -> Result<Step, HostError> {
-        let before = self.machine.pc();
-        let answers = self.answers;
-        let exit = self.machine.step(&mut Script { answers })?;
-        self.last = exit;
-        self.spoil(before);
-        let Some(exit) = exit else {
-            return Ok(Step::Block);
-        };
-        let unpaid = Payment::Unpaid;
-        self.answers = matches!(exit, Exit::HostCall { payment, .. } if payment == unpaid);
-        Ok(Step::Exit(exit))
-    }
-
-    fn state(&self) -> State {
-        let mut state = self.plain();
-        let code = self.machine.program().code();
-        let jump = decode(code, state.pc.value() as usize);
-        let jumped = jump.is_some_and(|decoded| {
-            matches!(decoded.inst.op(), Op::Jalr | Op::Jal) || decoded.inst.op() == Op::Beq
-        });
-        if matches!(self.fault, Fault::FailedJump) && self.last == Some(Exit::Panic) && jumped {
-            state.pc = state.pc.plus(jump.map_or(0, |decoded| decoded.len.bytes()));
-        }
-        state
-    }
-
-    fn set_gas(&mut self, gas: Gas) {
-        self.machine.set_gas(gas);
-    }
-
-    fn private_pages(&self) -> Vec<PageIndex> {
-        let mut pages = self.machine.private_pages();
-        if matches!(self.fault, Fault::SecondPage) && pages.len() > 1 {
-            pages.pop();
-        }
-        pages
-    }
-
-    fn digest(&self, page: PageIndex) -> Option<u64> {
-        self.page(page)
-            .map(|bytes| rivet_engine::trace::digest(&*bytes))
-    }
-
-    fn page(&self, page: PageIndex) -> Option<Box<[u8; PAGE_SIZE as usize]>> {
-        let mut bytes = Box::new([0; PAGE_SIZE as usize]);
-        self.machine.read(page.base(), &mut *bytes).ok()?;
-        Some(bytes)
-    }
-
-    fn fork(&mut self) -> Result<Box<dyn Session>, HostError> {
-        Ok(Box::new(Self {
-            machine: self.machine.fork()?,
-            ..*self
-        }))
-    }
-}
-
-impl WrongSession {
-    fn plain(&self) -> State {
-        State {
-            regs: *self.machine.regs(),
-            pc: self.machine.pc(),
-            gas: self.machine.gas(),
-        }
-    }
-}
 
 fn plan() -> Plan {
     Plan {
@@ -264,19 +68,19 @@ const EFFORT: Effort = Effort {
     time: Duration::from_secs(60),
 };
 
-/// Finds, locates and shrinks; the wrong engine against a right one.
+/// Finds, locates and reduces; the wrong engine against a right one.
 fn caught(fault: Fault, kind: Kind, runs: u64) -> (Located, Case) {
     let wrong = Wrong::new(fault);
     let right = Contender::new(interpreter(), Calls::Script);
     let sides: [&dyn Subject; 2] = [&wrong, &right];
     let case = find(sides, kind, runs).unwrap_or_else(|| panic!("{fault:?} is not found"));
     let located = located(sides, &case);
-    let from = located.instruction.as_ref().map(|found| &found.case);
-    let from = from.or(located.restart.as_ref()).unwrap_or(&case);
-    let small = shrink(sides, from, EFFORT);
-    let again = locate(sides, &small, &plan()).expect("it runs");
+    let nothing = &mut Vec::new;
+    let small = reduce(sides, &case, &plan(), Some(&located), nothing, EFFORT);
+    let small = small.unwrap_or_else(|| panic!("{fault:?}: the case alone shows it"));
+    let again = parting(sides, &small.case, &small.plan);
     assert!(again.is_some(), "{fault:?}: the small case differs too");
-    (located, small)
+    (located, small.case)
 }
 
 #[test]

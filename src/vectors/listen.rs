@@ -6,12 +6,19 @@ use rivet_isa::GuestAddr;
 use std::cell::RefCell;
 use std::ops::Range;
 
+/// Work and ranges of a quote for a call.
+struct Quoted {
+    call: Call,
+    work: u64,
+    ranges: Vec<Range<u64>>,
+}
+
 /// A host that does what another one does and notes its answers, so that a vector can give them
 /// without that host.
 pub struct Listener<'a> {
     host: &'a mut dyn Host,
-    /// Work and ranges of the last quote, which the next call performed is about.
-    quoted: RefCell<(u64, Vec<Range<u64>>)>,
+    /// The last quote, which the next call performed is about.
+    quoted: RefCell<Option<Quoted>>,
     answers: Vec<Answer>,
 }
 
@@ -30,6 +37,27 @@ impl<'a> Listener<'a> {
         self.answers.push(Answer::none(call));
     }
 
+    /// Notes that the call quoted last could not be paid, which was the last exit: with no line for
+    /// it, it would not be answered.
+    pub fn unpayable(&mut self) {
+        let Some(Quoted { call, work, ranges }) = self.quoted.take() else {
+            return;
+        };
+        let writes = ranges.into_iter().filter_map(|range| {
+            let len = usize::try_from(range.end - range.start).ok()?;
+            (len > 0).then(|| Bytes {
+                addr: GuestAddr::wrapping(range.start),
+                bytes: vec![0; len],
+            })
+        });
+        self.answers.push(Answer {
+            flow: Some(Flow::Continue),
+            extra: work,
+            writes: writes.collect(),
+            ..Answer::none(call)
+        });
+    }
+
     /// The answers so far, in order.
     pub fn into_answers(self) -> Vec<Answer> {
         self.answers
@@ -39,16 +67,19 @@ impl<'a> Listener<'a> {
 impl Host for Listener<'_> {
     fn quote(&self, call: Call, view: &View<'_>) -> Quote {
         let quote = self.host.quote(call, view);
-        if let Some((work, ranges)) = quote.terms() {
-            *self.quoted.borrow_mut() = (work, ranges.to_vec());
-        }
+        *self.quoted.borrow_mut() = quote.terms().map(|(work, ranges)| Quoted {
+            call,
+            work,
+            ranges: ranges.to_vec(),
+        });
         quote
     }
 
     fn perform(&mut self, call: Call, context: &mut CallContext<'_>) -> Flow {
         let (regs, gas) = (*context.regs(), context.gas());
         let flow = self.host.perform(call, context);
-        let (extra, ranges) = self.quoted.take();
+        let quoted = self.quoted.take();
+        let (extra, ranges) = quoted.map_or((0, Vec::new()), |q| (q.work, q.ranges));
         let written = ranges.into_iter().filter_map(|range| {
             let addr = GuestAddr::wrapping(range.start);
             let mut bytes = vec![0; usize::try_from(range.end - range.start).ok()?];

@@ -12,6 +12,8 @@
 //! recorded is never taken for an independent answer.
 
 mod check;
+#[cfg(feature = "diff")]
+mod course;
 mod error;
 mod fields;
 mod folder;
@@ -25,6 +27,8 @@ mod token;
 mod write;
 
 pub use check::{Engines, Mismatch, check, check_moving};
+#[cfg(feature = "diff")]
+pub use course::{Course, CourseError};
 pub use error::{FolderError, ParseError, Problem};
 pub use folder::{collect, read};
 pub use listen::Listener;

@@ -1,15 +1,22 @@
 //! A smaller case with the same kind of difference.
 //!
+//! ```text
+//!  runs: fewer ──▶ gas ──▶ code: fewer, simpler instructions ──▶ registers ──▶ memory ─┐
+//!    ▲                                                                                 │
+//!    └──────────────────────── until nothing is left to change ────────────────────────┘
+//! ```
+//!
 //! Deterministic: the same case and sides give the same result, whatever the clock says, unless
 //! the time limit ends the work early.
 
-use super::compare::Field;
-use super::locate::differs;
+use super::compare::{Field, Plan};
+use super::parting::parting;
 use super::sketch::Sketch;
 use super::subject::Subject;
-use rivet_isa::PAGE_SIZE;
 use rivet_isa::generate::{Access, Case};
+use rivet_isa::{PAGE_SIZE, SLOTS};
 use std::mem::discriminant;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// How long and how often smaller cases are tried.
@@ -35,21 +42,23 @@ const ROUND_GAS: [u64; 6] = [0, 100, 1000, 10_000, 100_000, 1_000_000];
 
 struct Search<'a> {
     sides: [&'a dyn Subject; 2],
+    plan: &'a Plan,
     kind: std::mem::Discriminant<Field>,
     left: u32,
     until: Instant,
     best: Case,
 }
 
-/// Makes the case smaller while the sides differ on it in the same kind of field; the case itself
-/// if they do not differ on its first run up to the first exit.
-pub fn shrink(sides: [&dyn Subject; 2], case: &Case, effort: Effort) -> Case {
-    let found = differs(sides, case).and_then(|difference| difference.field());
+/// Makes the case smaller while the sides [part](parting) on it in the same kind of field, each run
+/// carried out as the plan says; the case itself if they do not part on it.
+pub fn shrink(sides: [&dyn Subject; 2], case: &Case, plan: &Plan, effort: Effort) -> Case {
+    let found = parting(sides, case, plan).and_then(|found| found.difference.field());
     let Some(field) = found else {
         return case.clone();
     };
     let mut search = Search {
         sides,
+        plan,
         kind: discriminant(&field),
         left: effort.attempts,
         until: Instant::now() + effort.time,
@@ -57,6 +66,8 @@ pub fn shrink(sides: [&dyn Subject; 2], case: &Case, effort: Effort) -> Case {
     };
     loop {
         let before = search.best.clone();
+        search.runs();
+        search.gas();
         search.code();
         search.operands();
         search.registers();
@@ -79,12 +90,40 @@ impl Search<'_> {
             return false;
         }
         self.left -= 1;
-        let field = differs(self.sides, &candidate).and_then(|difference| difference.field());
+        let found = parting(self.sides, &candidate, self.plan);
+        let field = found.and_then(|found| found.difference.field());
         let same = field.is_some_and(|field| discriminant(&field) == self.kind);
         if same {
             self.best = candidate;
         }
         same
+    }
+
+    /// Drops runs: all but the last ones, then ever smaller pieces.
+    fn runs(&mut self) {
+        for last in [1, 2] {
+            let count = self.best.runs.len();
+            if count > last && self.keep_without_runs(0..count - last) {
+                break;
+            }
+        }
+        let mut size = self.best.runs.len().div_ceil(2);
+        while size > 0 && !self.spent() {
+            let mut at = 0;
+            while at < self.best.runs.len() && !self.spent() {
+                let end = (at + size).min(self.best.runs.len());
+                if !self.keep_without_runs(at..end) {
+                    at += size;
+                }
+            }
+            size /= 2;
+        }
+    }
+
+    fn keep_without_runs(&mut self, range: Range<usize>) -> bool {
+        let mut case = self.best.clone();
+        case.runs.drain(range);
+        !case.runs.is_empty() && self.keep(case)
     }
 
     /// Deletes instructions: what lies in front of the entry, then ever smaller pieces.
@@ -125,8 +164,14 @@ impl Search<'_> {
     }
 
     fn registers(&mut self) {
-        for slot in 0..self.best.runs[0].slots.len() {
-            let value = self.best.runs[0].slots[slot];
+        for run in 0..self.best.runs.len() {
+            self.registers_of(run);
+        }
+    }
+
+    fn registers_of(&mut self, run: usize) {
+        for slot in 0..SLOTS {
+            let value = self.best.runs[run].slots[slot];
             let candidates = [
                 0,
                 1,
@@ -143,7 +188,7 @@ impl Search<'_> {
                     continue;
                 }
                 let mut case = self.best.clone();
-                case.runs[0].slots[slot] = candidate;
+                case.runs[run].slots[slot] = candidate;
                 if self.keep(case) {
                     break;
                 }
@@ -152,13 +197,19 @@ impl Search<'_> {
     }
 
     fn gas(&mut self) {
+        for run in 0..self.best.runs.len() {
+            self.gas_of(run);
+        }
+    }
+
+    fn gas_of(&mut self, run: usize) {
         for gas in ROUND_GAS {
-            let now = self.best.runs[0].gas;
+            let now = self.best.runs[run].gas;
             if ROUND_GAS.contains(&now) && gas >= now {
                 return;
             }
             let mut case = self.best.clone();
-            case.runs[0].gas = gas;
+            case.runs[run].gas = gas;
             if self.keep(case) {
                 return;
             }

@@ -1,8 +1,8 @@
 //! A case as a list of instructions that can be deleted and changed: static jumps keep going where
-//! they went.
+//! they went, and so do addresses made by `auipc` and the instruction behind it.
 
 use rivet_isa::generate::Case;
-use rivet_isa::{Flow, Inst, Len, Reg, compress, decode, encode};
+use rivet_isa::{Flow, Inst, Len, Op, Reg, compress, decode, encode};
 use std::ops::Range;
 
 /// An instruction, or the bytes behind the last one.
@@ -11,16 +11,27 @@ struct Item {
     bytes: Vec<u8>,
     inst: Option<Inst>,
     len: Len,
-    /// The item that a branch or `jal` goes to, one past the last included.
+    /// The item that it leads to, one past the last included.
     target: Option<usize>,
+    /// Where that distance counts from.
+    base: Base,
+}
+
+/// Where the distance to a target counts from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Base {
+    /// The instruction itself: a branch or `jal`.
+    Itself,
+    /// The `auipc` in front of it, which has the upper part of the distance.
+    Before,
 }
 
 /// A case taken apart.
 pub(super) struct Sketch<'a> {
     case: &'a Case,
     items: Vec<Item>,
-    /// The item of the first run's entry.
-    entry: Option<usize>,
+    /// The item of each run's entry.
+    entries: Vec<Option<usize>>,
 }
 
 impl<'a> Sketch<'a> {
@@ -36,6 +47,7 @@ impl<'a> Sketch<'a> {
                 inst: (decoded.inst.flow() != Flow::Reserved).then_some(decoded.inst),
                 len: decoded.len,
                 target: None,
+                base: Base::Itself,
             });
             at = end;
         }
@@ -45,10 +57,22 @@ impl<'a> Sketch<'a> {
             Ok(index) => Some(index),
             Err(_) => (offset == end).then_some(count),
         };
+        let mut before: Option<(Inst, u64)> = None;
         for (item, at) in items.iter_mut().zip(&offsets) {
-            let inst = item.inst.filter(|inst| is_static_jump(*inst));
-            let to = inst.map(|inst| at.wrapping_add(i64::from(inst.imm()) as u64));
-            item.target = to.and_then(find);
+            let Some(inst) = item.inst else {
+                before = None;
+                continue;
+            };
+            let imm = i64::from(inst.imm()) as u64;
+            if is_static_jump(inst) {
+                item.target = find(at.wrapping_add(imm));
+            } else if let Some((auipc, base)) = before.filter(|(auipc, _)| is_far(*auipc, inst)) {
+                let high = i64::from(auipc.imm()) as u64;
+                // `jalr` drops the lowest bit, and what has one was made to show that.
+                item.target = find(base.wrapping_add(high).wrapping_add(imm));
+                item.base = Base::Before;
+            }
+            before = Some((inst, *at));
         }
         if at < case.code.len() {
             items.push(Item {
@@ -56,19 +80,24 @@ impl<'a> Sketch<'a> {
                 inst: None,
                 len: Len::Two,
                 target: None,
+                base: Base::Itself,
             });
         }
-        let entry = case.runs.first().and_then(|run| find(run.entry));
-        Self { case, items, entry }
+        let entries = case.runs.iter().map(|run| find(run.entry)).collect();
+        Self {
+            case,
+            items,
+            entries,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Number of the instruction at the entry.
+    /// Number of the first instruction at which a run begins.
     pub(super) fn entry(&self) -> Option<usize> {
-        self.entry
+        self.entries.iter().flatten().min().copied()
     }
 
     /// The case without these instructions. What went to one of them goes to what comes next.
@@ -81,11 +110,15 @@ impl<'a> Sketch<'a> {
         };
         let kept = self.items.iter().enumerate();
         let kept = kept.filter(|(i, _)| !range.contains(i));
-        let items = kept.map(|(_, item)| Item {
-            target: item.target.map(moved),
+        let items = kept.map(|(i, item)| Item {
+            // Behind something else, it means something else.
+            target: (i == 0 || item.base == Base::Itself || !range.contains(&(i - 1)))
+                .then(|| item.target.map(moved))
+                .flatten(),
             ..item.clone()
         });
-        self.rebuilt(items.collect(), self.entry.map(moved))
+        let entries = self.entries.iter().map(|entry| entry.map(moved));
+        self.rebuilt(items.collect(), &entries.collect::<Vec<_>>())
     }
 
     /// Cases in which one instruction is simpler.
@@ -95,6 +128,14 @@ impl<'a> Sketch<'a> {
             return Vec::new();
         };
         let mut out = Vec::new();
+        if let Some(target) = self.jump_target(at) {
+            let mut items = self.items.clone();
+            let zero = Reg::ZERO;
+            items[at].target = Some(target);
+            items[at].inst = Some(Inst::from_parts(Op::Jal, inst.rd(), zero, zero, 0));
+            (items[at].len, items[at].base) = (Len::Four, Base::Itself);
+            out.push(self.rebuilt(items, &self.entries));
+        }
         let mut push = |changed: Inst, len: Len| {
             if (changed, len) == (inst, item.len) {
                 return;
@@ -104,7 +145,7 @@ impl<'a> Sketch<'a> {
             items[at].len = len;
             if let Some(bytes) = bytes_of(changed, len) {
                 items[at].bytes = bytes;
-                out.push(self.rebuilt(items, self.entry));
+                out.push(self.rebuilt(items, &self.entries));
             }
         };
         push(inst, Len::Four);
@@ -129,19 +170,42 @@ impl<'a> Sketch<'a> {
         out
     }
 
+    /// Where a `jalr` goes, as far as its address was made by instructions in front of it.
+    fn jump_target(&self, at: usize) -> Option<usize> {
+        let jump = self.items[at].inst.filter(|inst| inst.op() == Op::Jalr)?;
+        let makes = |item: &&Item| {
+            let result = item.inst.map(Inst::rd);
+            item.base == Base::Before && result == Some(jump.rs1())
+        };
+        let made = || self.items[..at].iter().rev().find(makes)?.target;
+        self.items[at].target.or_else(made)
+    }
+
     /// The case with these items: static jumps get the distances they need now, in full length
     /// where the short form does not reach.
-    fn rebuilt(&self, mut items: Vec<Item>, entry: Option<usize>) -> Case {
+    fn rebuilt(&self, mut items: Vec<Item>, entries: &[Option<usize>]) -> Case {
         // Lengths only grow, so this settles.
         loop {
             let offsets = offsets(&items);
             let mut grown = false;
-            for (i, item) in items.iter_mut().enumerate() {
-                let (Some(inst), Some(target)) = (item.inst, item.target) else {
+            for i in 0..items.len() {
+                let (Some(inst), Some(target)) = (items[i].inst, items[i].target) else {
                     continue;
                 };
-                let distance = offsets[target] as i64 - offsets[i] as i64;
-                let imm = i32::try_from(distance).unwrap_or(i32::MAX);
+                let distance = |from: usize| {
+                    let distance = offsets[target] as i64 - offsets[from] as i64;
+                    i32::try_from(distance).unwrap_or(i32::MAX >> 1)
+                };
+                let imm = match items[i].base {
+                    Base::Itself => distance(i),
+                    Base::Before => {
+                        let distance = distance(i - 1);
+                        let high = (distance + 0x800) & !0xFFF;
+                        items[i - 1].set_distance(high);
+                        distance - high
+                    }
+                };
+                let item = &mut items[i];
                 let inst = Inst::from_parts(inst.op(), inst.rd(), inst.rs1(), inst.rs2(), imm);
                 match bytes_of(inst, item.len) {
                     Some(bytes) => item.bytes = bytes,
@@ -164,11 +228,33 @@ impl<'a> Sketch<'a> {
             map: self.case.map.clone(),
             runs: self.case.runs.clone(),
         };
-        if let (Some(run), Some(entry)) = (case.runs.first_mut(), entry) {
-            run.entry = offsets[entry];
+        for (run, entry) in case.runs.iter_mut().zip(entries) {
+            if let Some(entry) = *entry {
+                run.entry = offsets[entry];
+            }
         }
         case
     }
+}
+
+impl Item {
+    /// Gives an `auipc` another immediate.
+    fn set_distance(&mut self, high: i32) {
+        let Some(inst) = self.inst else { return };
+        let zero = Reg::ZERO;
+        let inst = Inst::from_parts(inst.op(), inst.rd(), zero, zero, high);
+        if let Some(bytes) = bytes_of(inst, Len::Four) {
+            (self.bytes, self.inst) = (bytes, Some(inst));
+        }
+    }
+}
+
+/// Whether the second instruction adds the rest to the address that the first one begins.
+fn is_far(auipc: Inst, next: Inst) -> bool {
+    auipc.op() == Op::Auipc
+        && matches!(next.op(), Op::Jalr | Op::Addi)
+        && next.rs1() == auipc.rd()
+        && !auipc.rd().is_zero()
 }
 
 fn is_static_jump(inst: Inst) -> bool {

@@ -32,6 +32,12 @@ pub trait Subject: Sync {
         true
     }
 
+    /// A side like this one that reuses no memory in which cases of this one may have left
+    /// something, where there can be one.
+    fn fresh(&self) -> Option<Box<dyn Subject>> {
+        None
+    }
+
     /// A session on the code and the memory of a case.
     ///
     /// # Errors
@@ -171,6 +177,11 @@ pub(crate) fn state_of(run: &Run) -> State {
 impl Subject for Contender {
     fn name(&self) -> String {
         self.engine.backend().to_string()
+    }
+
+    fn fresh(&self) -> Option<Box<dyn Subject>> {
+        let engine = Engine::new(self.engine.config().clone()).ok()?;
+        Some(Box::new(Self::new(engine, self.calls)))
     }
 
     fn load(&self, case: &Case) -> Result<Box<dyn Session>, LoadError> {

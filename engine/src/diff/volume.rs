@@ -4,7 +4,8 @@
 //! named by the seed of its bundle and its number there.
 
 use super::compare::{Difference, Plan, compare};
-use super::subject::{Session, Subject};
+use super::parting::load;
+use super::subject::Subject;
 use crate::error::LoadError;
 use rivet_isa::generate::{self, Case, Damage, Mix, Run};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -49,7 +50,7 @@ impl Kind {
     }
 
     /// Whether a run may pass the programs of the runs behind it as well.
-    fn hands_over(self) -> bool {
+    pub(super) fn hands_over(self) -> bool {
         !matches!(self, Self::Hostile)
     }
 
@@ -190,12 +191,6 @@ impl Volume {
         }
         Ok(())
     }
-}
-
-fn load(sides: [&dyn Subject; 2], case: &Case) -> Result<[Box<dyn Session>; 2], LoadError> {
-    let a = sides[0].load(case)?;
-    let b = sides[1].load_beside(case, &*a)?;
-    Ok([a, b])
 }
 
 /// The case with one run.

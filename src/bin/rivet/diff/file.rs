@@ -1,14 +1,15 @@
 //! One program on two sides: where they part, shown, and shrunk to a vector.
 
-use super::{Args, contender, contenders, reproducer};
+use super::reproducer::{self, Shown};
+use super::{Args, contender, contenders};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::input;
 use crate::symbols::Symbols;
 use indicatif::{ProgressBar, ProgressStyle};
 use rivet::engine::diff::{
-    Calls, Case, Contender, Effort, Evidence, LocateError, Located, Plan, Recorded, Seen, Step,
-    Subject, case_of, locate_watched, shrink,
+    Calls, Case, Contender, Effort, Evidence, LocateError, Located, Plan, Recorded, Reduced, Run,
+    Seen, Step, Subject, case_of, locate_watched, parting, reduce,
 };
 use rivet::engine::trace::Recording;
 use rivet::engine::{Backend, Config, Engine};
@@ -64,7 +65,7 @@ pub(super) fn compare(args: &Args, file: &Path) -> Result<Outcome, Failure> {
     if !args.json {
         report.located(&located);
     }
-    let kept = keep(args, sides, &case, &located)?;
+    let kept = keep(args, sides, &case, &plan, &located)?;
     report.kept(&located, &kept);
     Ok(Outcome::GuestFailed)
 }
@@ -127,37 +128,74 @@ fn keep(
     args: &Args,
     sides: [&dyn Subject; 2],
     case: &Case,
+    plan: &Plan,
     located: &Located,
 ) -> Result<Kept, Failure> {
-    let smallest = smallest(sides, case, located);
     let name = args.trace.as_ref().or(args.file.as_ref());
     let name = name.and_then(|file| file.file_stem());
     let name = name.map_or("difference".into(), |stem| stem.to_string_lossy());
     let name: String = name.split_whitespace().collect();
-    let note = located.difference.to_string();
+    let found = Found {
+        case,
+        plan,
+        located: Some(located),
+    };
+    let (reduced, exit) = smallest(sides, &found, &mut Vec::new);
     let path = reproducer::save(
         &args.findings,
         &format!("{name}-difference"),
-        &note,
-        &smallest,
-        Calls::Bare,
+        &located.difference.to_string(),
+        &Shown {
+            reduced: &reduced,
+            exit,
+            calls: Calls::Bare,
+        },
     )?;
-    Ok(Kept {
-        case: smallest,
-        path,
-    })
+    let case = reduced.case;
+    Ok(Kept { case, path })
 }
 
-/// The case that ends behind the instruction, else the one that starts in front of the block, else
-/// the whole, shrunk where both sides can run it.
-pub(super) fn smallest(sides: [&dyn Subject; 2], case: &Case, located: &Located) -> Case {
-    let cut = located.instruction.as_ref().map(|found| &found.case);
-    let from = cut.or(located.restart.as_ref()).unwrap_or(case);
+/// What was found.
+pub(super) struct Found<'a> {
+    /// The case with the run.
+    pub(super) case: &'a Case,
+    pub(super) plan: &'a Plan,
+    pub(super) located: Option<&'a Located>,
+}
+
+/// The smallest program known to show the difference, and the exit of its last run at which it does.
+/// Where a side cannot run others: the case cut behind the instruction, else the one that starts in
+/// front of the block, else the whole.
+pub(super) fn smallest(
+    sides: [&dyn Subject; 2],
+    found: &Found<'_>,
+    before: &mut dyn FnMut() -> Vec<Run>,
+) -> (Reduced, Option<u64>) {
+    let whole = |case: &Case| Reduced {
+        case: case.clone(),
+        plan: found.plan.clone(),
+    };
     if !sides.iter().all(|side| side.runs_anything()) {
-        return from.clone();
+        let located = found.located;
+        let cut = located.and_then(|found| found.instruction.as_ref());
+        let restart = located.and_then(|found| found.restart.as_ref());
+        let from = cut.map(|found| &found.case).or(restart);
+        return (whole(from.unwrap_or(found.case)), None);
     }
     eprintln!("shrinking");
-    shrink(sides, from, Effort::default())
+    let Found {
+        case,
+        plan,
+        located,
+    } = *found;
+    let reduced = reduce(sides, case, plan, located, before, Effort::default());
+    let mut reduced = reduced.unwrap_or_else(|| whole(found.case));
+    let parting = parting(sides, &reduced.case, &reduced.plan);
+    if let Some(found) = &parting {
+        reduced.case.runs.truncate(found.run + 1);
+    }
+    let exit = parting.and_then(|found| found.exit(&reduced.plan));
+    (reduced, exit)
 }
 
 struct Report<'a> {

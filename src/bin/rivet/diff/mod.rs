@@ -22,8 +22,12 @@ Examples:
 
 A program is compared block by block up to its first exit. The first block and instruction on which
 the sides differ are shown, and a small program that differs too is written to the folder of
---findings as a vector, with what the host answered. Findings among random programs are written
-there when they are made, so an interrupted run keeps them. Exit status: 0 no difference, 1 a difference, 2 usage or load error.";
+--findings as a vector, with what the host answered. Random programs go on behind calls that suspend
+and once more when gas runs out, and begin again on the same machine; what takes several exits or the
+runs before is shrunk to few of them. Findings among random programs are written when they are made,
+so an interrupted run keeps them.
+
+Exit status: 0 no difference, 1 a difference, 2 usage or load error.";
 
 /// More programs than this are too much code for one engine to hold at once.
 const MAX_BUNDLE: u64 = 4096;

@@ -1,7 +1,8 @@
 //! Many random programs on two engines, with progress and findings while it runs.
 
-use super::file::smallest;
-use super::{Args, contenders, reproducer};
+use super::file::{Found, smallest};
+use super::reproducer::{self, Shown};
+use super::{Args, contenders};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::whole;
@@ -51,7 +52,7 @@ pub(super) fn compare(args: &Args, count: u64) -> Result<Outcome, Failure> {
             eprintln!("stopping: {MOST} differences tell as much as more of them");
         }
         let shrink = number < SHRUNK;
-        if let Err(error) = keep(args, [&a, &b], &finding, shrink) {
+        if let Err(error) = keep(args, &volume, [&a, &b], &finding, shrink) {
             watch.stop.store(true, Ordering::Relaxed);
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
@@ -132,6 +133,7 @@ fn show_progress(watch: &Watch, count: u64, begin: Instant, finished: Receiver<(
 /// few, a small program that shows it.
 fn keep(
     args: &Args,
+    volume: &Volume,
     sides: [&dyn Subject; 2],
     finding: &Finding,
     shrink: bool,
@@ -157,13 +159,28 @@ fn keep(
     if !shrink {
         return Ok(());
     }
-    let case = match locate(sides, &finding.case, &plan()) {
-        Ok(Some(located)) => smallest(sides, &finding.case, &located),
-        // It needs the runs before it, or the host: the whole is all there is.
-        _ => finding.case.clone(),
+    // Not located: the block alone does not show it, or not without the runs before it.
+    let located = locate(sides, &finding.case, &volume.plan).ok().flatten();
+    let found = Found {
+        case: &finding.case,
+        plan: &volume.plan,
+        located: located.as_ref(),
     };
-    let path = reproducer::save(folder, &name, &difference.to_string(), &case, Calls::Script)?;
-    eprintln!("reproducer in {}", path.display());
+    let mut before = || volume.before(sides, seed, run);
+    let (reduced, exit) = smallest(sides, &found, &mut before);
+    let shown = Shown {
+        reduced: &reduced,
+        exit,
+        calls: Calls::Script,
+    };
+    let path = reproducer::save(folder, &name, &difference.to_string(), &shown)?;
+    let count = reproducer::instructions(&reduced.case);
+    let runs = match reduced.case.runs.len() {
+        1 => String::new(),
+        runs => format!(" in {runs} runs"),
+    };
+    let path = path.display();
+    eprintln!("reproducer of {count} instructions{runs} in {path}");
     Ok(())
 }
 
