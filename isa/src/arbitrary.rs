@@ -90,18 +90,14 @@ impl Random {
     pub const fn immediate(&mut self, format: Format) -> i32 {
         let (min, max, multiple) = format.immediate_range();
         let bits = self.bits();
-        let value = match ((bits & 0xFFFF_FFFF) * 6) >> 32 {
-            0 => min,
-            1 => max,
-            2 if min < 0 => -multiple,
-            3 => 0,
-            _ => {
-                // No format has more than 2^20 of them.
-                let shift = multiple.trailing_zeros();
-                let count = ((max - min) >> shift) as u64 + 1;
-                min + ((((bits >> 32) * count) >> 32) << shift) as i64
-            }
-        };
+        // No format has more than 2^20 of them.
+        let shift = multiple.trailing_zeros();
+        let count = ((max - min) >> shift) as u64 + 1;
+        let any = min + ((((bits >> 32) * count) >> 32) << shift) as i64;
+        let before_zero = if min < 0 { -multiple } else { any };
+        // A table: which of them comes next cannot be foretold.
+        let choices = [min, max, before_zero, 0, any, any];
+        let value = choices[(((bits & 0xFFFF_FFFF) * 6) >> 32) as usize];
         value as i32
     }
 

@@ -26,8 +26,8 @@ const MAX_RUNS: usize = 8;
 struct Immediate {
     runs: [Run; MAX_RUNS],
     count: usize,
-    /// Number of bits of the immediate when it is signed, else 0.
-    sign_width: u32,
+    /// Bits of the immediate, the highest one its sign; 32 for one that is not negative.
+    width: u32,
     /// The bits of the immediate that the runs hold.
     held: u32,
 }
@@ -35,13 +35,10 @@ struct Immediate {
 impl Immediate {
     /// Where the halfword has the bits of a value; `None` if it cannot hold the value.
     fn place(&self, value: i32) -> Option<u32> {
-        let bits = match self.sign_width {
-            0 => value as u32,
-            width => {
-                let low = value as u32 & u32::MAX >> (32 - width);
-                ((low << (32 - width)) as i32 >> (32 - width) == value).then_some(low)?
-            }
-        };
+        let bits = value as u32 & u32::MAX >> (32 - self.width);
+        if self.extend(bits) != value {
+            return None;
+        }
         if bits & !self.held != 0 {
             return None;
         }
@@ -50,17 +47,64 @@ impl Immediate {
             half | (bits >> run.to & ((1 << run.width) - 1)) << run.from
         }))
     }
+
+    /// The value of these bits.
+    const fn extend(&self, bits: u32) -> i32 {
+        let above = 32 - self.width;
+        (bits << above) as i32 >> above
+    }
 }
 
-/// Where a register operand comes from.
+/// Where a register operand comes from: the bits `mask` at `at` are its number less `base`.
 #[derive(Clone, Copy)]
-enum Field {
+struct Field {
+    at: u8,
+    mask: u8,
+    base: u8,
+    /// The registers that this can name, one bit each.
+    names: u16,
+}
+
+impl Field {
     /// Always this register.
-    Fixed(u8),
-    /// A 3-bit field at this bit, naming x8..x15.
-    Primed(u8),
-    /// A 5-bit field at this bit.
-    Full(u8),
+    const fn fixed(number: u8) -> Self {
+        Self {
+            at: 0,
+            mask: 0,
+            base: number,
+            names: 1 << number,
+        }
+    }
+
+    /// The field of these bits: three name x8..x15, five any register, none is always `fixed`.
+    const fn new(mask: u32, fixed: u8) -> Self {
+        let at = mask.trailing_zeros() as u8;
+        let (mask, base, names) = match mask.count_ones() {
+            0 => return Self::fixed(fixed),
+            3 => (7, 8, 0xFF00),
+            5 => (31, 0, 0xFFFF),
+            _ => panic!("a register field has three or five bits"),
+        };
+        Self {
+            at,
+            mask,
+            base,
+            names,
+        }
+    }
+
+    const fn register(self, half: u32) -> Reg {
+        Reg::from_bits(self.base as u32 + (half >> self.at & self.mask as u32))
+    }
+
+    const fn can_name(self, reg: Reg) -> bool {
+        self.names >> reg.number() & 1 != 0
+    }
+
+    /// The bits of a register that this can name.
+    const fn put(self, reg: Reg) -> u32 {
+        ((reg.number() as u32).wrapping_sub(self.base as u32) & self.mask as u32) << self.at
+    }
 }
 
 /// One compressed form.
@@ -79,18 +123,6 @@ pub struct CompressedForm {
     absent: u32,
 }
 
-const fn field(mask: u32, fixed: u8) -> Field {
-    if mask == 0 {
-        return Field::Fixed(fixed);
-    }
-    let at = mask.trailing_zeros() as u8;
-    match mask.count_ones() {
-        3 => Field::Primed(at),
-        5 => Field::Full(at),
-        _ => panic!("a register field has three or five bits"),
-    }
-}
-
 /// Reads an immediate such as `"s11|4|9:8"` against the mask of the pattern's `i` letters.
 const fn immediate(text: &str, mask: u32) -> Immediate {
     let bytes = text.as_bytes();
@@ -102,7 +134,7 @@ const fn immediate(text: &str, mask: u32) -> Immediate {
     let mut out = Immediate {
         runs: [none; MAX_RUNS],
         count: 0,
-        sign_width: 0,
+        width: 32,
         held: 0,
     };
     let mut left = mask;
@@ -126,8 +158,8 @@ const fn immediate(text: &str, mask: u32) -> Immediate {
                     let from = 31 - left.leading_zeros();
                     left &= !(1 << from);
                     push_bit(&mut out, from as u8, bit as u8);
-                    if signed && bit + 1 > out.sign_width {
-                        out.sign_width = bit + 1;
+                    if signed && out.width == 32 {
+                        out.width = bit + 1;
                     }
                 }
                 numbers = [0; 2];
@@ -164,9 +196,9 @@ const fn form(mnemonic: &'static str, pattern: &str, op: Op, imm: &str) -> Compr
         pattern,
         op,
         imm: immediate(imm, pattern.imm),
-        rd: field(pattern.rd, 0),
-        rs1: field(pattern.rs1, 0),
-        rs2: field(pattern.rs2, 0),
+        rd: Field::new(pattern.rd, 0),
+        rs1: Field::new(pattern.rs1, 0),
+        rs2: Field::new(pattern.rs2, 0),
         unless: [(0, 1); 2],
         absent: top_of_full(pattern.rd) | top_of_full(pattern.rs1) | top_of_full(pattern.rs2),
     }
@@ -183,12 +215,12 @@ const fn top_of_full(mask: u32) -> u32 {
 
 impl CompressedForm {
     const fn rd(mut self, number: u8) -> Self {
-        self.rd = Field::Fixed(number);
+        self.rd = Field::fixed(number);
         self
     }
 
     const fn rs1(mut self, number: u8) -> Self {
-        self.rs1 = Field::Fixed(number);
+        self.rs1 = Field::fixed(number);
         self
     }
 
@@ -253,15 +285,17 @@ impl CompressedForm {
             (self.rs1, inst.rs1()),
             (self.rs2, inst.rs2()),
         ];
-        let mut half = self.pattern.bits;
-        for (field, reg) in fields {
-            half |= put(field, reg)?;
-        }
-        // Two operands of one field must be one register.
-        if fields
+        if !fields
             .iter()
-            .any(|(field, reg)| register(*field, half) != *reg)
+            .fold(true, |all, (field, reg)| all & field.can_name(*reg))
         {
+            return None;
+        }
+        let put = |half, (field, reg): &(Field, Reg)| half | field.put(*reg);
+        let mut half = fields.iter().fold(self.pattern.bits, put);
+        // Two operands of one field must be one register.
+        let same = |(field, reg): &(Field, Reg)| field.register(half) == *reg;
+        if !fields.iter().fold(true, |all, field| all & same(field)) {
             return None;
         }
         half |= self.imm.place(inst.imm())?;
@@ -289,16 +323,12 @@ impl CompressedForm {
             imm |= (half >> run.from & ((1 << run.width) - 1)) << run.to;
             i += 1;
         }
-        let imm = match self.imm.sign_width {
-            0 => imm as i32,
-            width => (imm << (32 - width)) as i32 >> (32 - width),
-        };
         Inst::assemble(
             self.op,
-            register(self.rd, half),
-            register(self.rs1, half),
-            register(self.rs2, half),
-            imm,
+            self.rd.register(half),
+            self.rs1.register(half),
+            self.rs2.register(half),
+            self.imm.extend(imm),
         )
     }
 }
@@ -313,23 +343,6 @@ const fn excludes(unless: &[(u32, u32); 2], mask: u32, bits: u32) -> bool {
         i += 1;
     }
     false
-}
-
-const fn register(field: Field, half: u32) -> Reg {
-    match field {
-        Field::Fixed(number) => Reg::from_bits(number as u32),
-        Field::Primed(at) => Reg::from_bits(8 + (half >> at & 7)),
-        Field::Full(at) => Reg::from_bits(half >> at & 31),
-    }
-}
-
-fn put(field: Field, reg: Reg) -> Option<u32> {
-    let number = u32::from(reg.number());
-    match field {
-        Field::Fixed(fixed) => (u32::from(fixed) == number).then_some(0),
-        Field::Primed(at) => number.checked_sub(8).map(|low| low << at),
-        Field::Full(at) => Some(number << at),
-    }
 }
 
 /// The forms of ISA §7.1. Where several can express one instruction the first one is preferred.

@@ -45,6 +45,97 @@ const fn bits(word: u32, low: u32, width: u32) -> u32 {
     (word >> low) & ((1 << width) - 1)
 }
 
+/// Where a word has some bits of the immediate: those under `mask`, once it is rotated left.
+#[derive(Clone, Copy)]
+struct Run {
+    left: u32,
+    mask: u32,
+}
+
+impl Run {
+    const NONE: Self = Self { left: 0, mask: 0 };
+
+    #[inline(always)]
+    const fn place(self, imm: u32) -> u32 {
+        imm.rotate_left(self.left) & self.mask
+    }
+}
+
+/// What immediates of a format are and where a word has them. A table, because which format comes
+/// next cannot be foretold.
+#[derive(Clone, Copy)]
+struct Places {
+    range: (i64, i64, i64),
+    runs: [Run; 4],
+}
+
+impl Places {
+    const fn of(format: Format) -> Self {
+        const fn run(left: u32, mask: u32) -> Run {
+            Run { left, mask }
+        }
+        const NONE: Run = Run::NONE;
+        let (range, runs) = match format {
+            Format::I | Format::Sel => ((-2048, 2047, 1), [run(20, 0xFFF0_0000), NONE, NONE, NONE]),
+            Format::I6 => ((0, 63, 1), [run(20, 0x03F0_0000), NONE, NONE, NONE]),
+            Format::I5 => ((0, 31, 1), [run(20, 0x01F0_0000), NONE, NONE, NONE]),
+            Format::S => (
+                (-2048, 2047, 1),
+                [run(20, 0xFE00_0000), run(7, 0xF80), NONE, NONE],
+            ),
+            Format::B => (
+                (-4096, 4094, 2),
+                [
+                    run(19, 0x8000_0000),
+                    run(20, 0x7E00_0000),
+                    run(7, 0xF00),
+                    run(28, 0x80),
+                ],
+            ),
+            Format::U => (
+                (i32::MIN as i64, 0x7FFF_F000, 4096),
+                [run(0, 0xFFFF_F000), NONE, NONE, NONE],
+            ),
+            Format::J => (
+                (-(1 << 20), (1 << 20) - 2, 2),
+                [
+                    run(11, 0x8000_0000),
+                    run(20, 0x7FE0_0000),
+                    run(9, 0x10_0000),
+                    run(0, 0xF_F000),
+                ],
+            ),
+            Format::R | Format::I1 | Format::N => ((0, 0, 1), [NONE; 4]),
+        };
+        Self { range, runs }
+    }
+}
+
+const FORMATS: [Format; 11] = [
+    Format::R,
+    Format::I,
+    Format::I6,
+    Format::I5,
+    Format::I1,
+    Format::S,
+    Format::B,
+    Format::U,
+    Format::J,
+    Format::Sel,
+    Format::N,
+];
+
+/// By format.
+static PLACES: [Places; FORMATS.len()] = {
+    let mut out = [Places::of(Format::N); FORMATS.len()];
+    let mut i = 0;
+    while i < FORMATS.len() {
+        out[FORMATS[i] as usize] = Places::of(FORMATS[i]);
+        i += 1;
+    }
+    out
+};
+
 impl Format {
     /// Masks of the fields rd, rs1, rs2 and immediate that a pattern of this format must have.
     const fn fields(self) -> (u32, u32, u32, u32) {
@@ -75,15 +166,7 @@ impl Format {
 
     /// Smallest and largest immediate and the power of two it must be a multiple of.
     pub(crate) const fn immediate_range(self) -> (i64, i64, i64) {
-        match self {
-            Self::I | Self::S | Self::Sel => (-2048, 2047, 1),
-            Self::I6 => (0, 63, 1),
-            Self::I5 => (0, 31, 1),
-            Self::B => (-4096, 4094, 2),
-            Self::J => (-(1 << 20), (1 << 20) - 2, 2),
-            Self::U => (i32::MIN as i64, 0x7FFF_F000, 4096),
-            Self::R | Self::I1 | Self::N => (0, 0, 1),
-        }
+        PLACES[self as usize].range
     }
 
     /// The immediate of a word of this format.
@@ -111,24 +194,9 @@ impl Format {
 
     /// Inverse of [`Format::immediate`] for a value in range.
     pub(crate) const fn place_immediate(self, imm: i32) -> u32 {
+        let [a, b, c, d] = PLACES[self as usize].runs;
         let v = imm as u32;
-        match self {
-            Self::I | Self::Sel => v << 20,
-            Self::I6 => bits(v, 0, 6) << 20,
-            Self::I5 => bits(v, 0, 5) << 20,
-            Self::S => bits(v, 5, 7) << 25 | bits(v, 0, 5) << 7,
-            Self::B => {
-                bits(v, 12, 1) << 31
-                    | bits(v, 5, 6) << 25
-                    | bits(v, 1, 4) << 8
-                    | bits(v, 11, 1) << 7
-            }
-            Self::U => v & 0xFFFF_F000,
-            Self::J => {
-                bits(v, 20, 1) << 31 | bits(v, 1, 10) << 21 | bits(v, 11, 1) << 20 | (v & 0xF_F000)
-            }
-            Self::R | Self::I1 | Self::N => 0,
-        }
+        a.place(v) | b.place(v) | c.place(v) | d.place(v)
     }
 
     /// Whether the format has an rd operand.

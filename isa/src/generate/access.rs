@@ -1,6 +1,7 @@
 //! Loads and stores: addresses that mostly hit, written in the ways compilers write them.
 
 use super::program::Author;
+use super::registers::BITS;
 use super::{Access, USUAL};
 use crate::{CODE_BASE, Op, Reg};
 
@@ -51,8 +52,9 @@ impl Author {
     /// A register to hold an address, not `other`.
     pub(super) fn pointer(&mut self, other: Reg) -> Reg {
         loop {
-            let reg = self.target();
-            if reg != Reg::ZERO && reg != other {
+            let draw = self.few_bits(BITS);
+            let reg = self.registers.pointer(draw);
+            if reg != other {
                 return reg;
             }
         }

@@ -15,6 +15,7 @@ mod access;
 mod hostile;
 mod neighbours;
 mod program;
+mod registers;
 mod straight;
 #[cfg(test)]
 mod tests;

@@ -9,10 +9,11 @@
 //! as often as a counter says. Nothing but these instructions writes link, stack and counters.
 
 use super::access::Spread;
+use super::registers::Registers;
 use super::writer::{Label, Size, Writer};
 use super::{AMPLE_GAS, HAND_OVER, Run, STACK};
 use crate::arbitrary::Random;
-use crate::{Inst, Op, Reg, SLOTS};
+use crate::{CompressedForm, Flow, Inst, Op, Reg, SLOTS, compressed_forms};
 use alloc::vec::Vec;
 
 const BRANCHES: [Op; 6] = [Op::Beq, Op::Bne, Op::Blt, Op::Bge, Op::Bltu, Op::Bgeu];
@@ -50,15 +51,20 @@ pub(super) enum Then {
     Next,
 }
 
+/// Whether an operation neither jumps nor accesses memory.
+fn computes(op: Op) -> bool {
+    op.flow() == Flow::Next && !op.is_load() && !op.is_store()
+}
+
 /// Programs being written, one behind the other.
 pub(super) struct Author {
     pub(super) mix: Mix,
     pub(super) random: Random,
     pub(super) writer: Writer,
-    /// Registers that ordinary instructions leave alone: link, stack, two counters.
-    pub(super) kept: [Reg; 4],
-    /// Registers used more often than others.
-    pub(super) few: [Reg; 4],
+    pub(super) registers: Registers,
+    /// What only computes: operations and compressed forms.
+    pub(super) computations: Vec<Op>,
+    pub(super) short_computations: Vec<&'static CompressedForm>,
     pub(super) spread: Spread,
     /// Once in so many programs functions lie far from each other, and ten times as often the
     /// first block crosses a page.
@@ -76,8 +82,12 @@ impl Author {
             mix,
             random: Random::new(0),
             writer: Writer::new(capacity),
-            kept: [Reg::RA, Reg::SP, Reg::ZERO, Reg::ZERO],
-            few: [Reg::ZERO; 4],
+            registers: Registers::new([Reg::ZERO; 2], [Reg::ZERO; 4]),
+            computations: Op::ALL.iter().copied().filter(|op| computes(*op)).collect(),
+            short_computations: compressed_forms()
+                .iter()
+                .filter(|form| computes(form.op()))
+                .collect(),
             spread: Spread::Wide,
             far,
             next: None,
@@ -90,8 +100,7 @@ impl Author {
         // Not among a0 to a5, which host calls change.
         let counters = [random.pick(&[3, 5, 8, 9]), random.pick(&[4, 6, 7])];
         let counters = counters.map(Reg::from_bits);
-        self.kept = [Reg::RA, Reg::SP, counters[0], counters[1]];
-        self.few = [0; 4].map(|_| random.reg());
+        self.registers = Registers::new(counters, [0; 4].map(|_| random.reg()));
         self.spread = if random.once_in(12) {
             Spread::Wide
         } else {
@@ -191,7 +200,7 @@ impl Author {
         for _ in 0..1 + self.random.below(3) {
             self.body();
             let callee = (!functions.is_empty()).then(|| self.random.pick(&functions));
-            let counter = self.kept[2];
+            let counter = self.registers.kept[2];
             self.counted(counter, |this| {
                 this.straight();
                 if let Some(callee) = callee {
@@ -327,13 +336,13 @@ impl Author {
             self.call(callee);
         }
         if self.random.once_in(2) {
-            let counter = self.kept[3];
+            let counter = self.registers.kept[3];
             self.counted(counter, Self::straight);
         } else if self.random.once_in(3) {
             self.recursion(label);
         }
         let back = self.random.pick(&[Reg::RA, Reg::RA, Reg::RA, Reg::T0]);
-        let back = if self.kept[2..].contains(&back) {
+        let back = if self.registers.kept[2..].contains(&back) {
             Reg::RA
         } else {
             back
@@ -345,7 +354,7 @@ impl Author {
 
     /// Calls the function again until the second counter is used up.
     fn recursion(&mut self, label: Label) {
-        let (counter, out) = (self.kept[3], self.writer.label());
+        let (counter, out) = (self.registers.kept[3], self.writer.label());
         let deep = if self.random.once_in(30) { 255 } else { 7 };
         let depth = self.random.pick(&[3, 7, deep]);
         self.op(Op::Andi, counter, counter, Reg::ZERO, depth);

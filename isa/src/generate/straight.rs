@@ -1,7 +1,8 @@
 //! Straight code: one instruction at a time, and neighbours that an engine may treat as one.
 
 use super::program::{Author, Mix};
-use crate::{Flow, Inst, Op, Reg, compressed_forms};
+use super::registers::BITS;
+use crate::{Inst, Op, Reg};
 
 /// Pairs whose neighbourhood an engine may use.
 const PAIRS: &[(Op, Op)] = &[
@@ -27,42 +28,26 @@ const PAIRS: &[(Op, Op)] = &[
     (Op::Sll, Op::Srl),
 ];
 
-fn computes(op: Op) -> bool {
-    op.flow() == Flow::Next && !op.is_load() && !op.is_store()
-}
-
 impl Author {
     /// A register to read, often one of a few.
     pub(super) fn source(&mut self) -> Reg {
-        if self.few_bits(1) == 0 {
-            self.few[self.few_bits(2)]
-        } else {
-            Reg::from_bits(self.few_bits(4) as u32)
-        }
+        let draw = self.few_bits(BITS);
+        self.registers.source(draw)
     }
 
     /// A register to write: not one that the program's own course depends on.
     pub(super) fn target(&mut self) -> Reg {
-        loop {
-            let reg = self.source();
-            if self.may_write(reg) {
-                return reg;
-            }
-        }
+        let draw = self.few_bits(BITS);
+        self.registers.target(draw)
     }
 
     pub(super) fn may_write(&self, reg: Reg) -> bool {
-        !self.kept.contains(&reg)
+        !self.registers.kept.contains(&reg)
     }
 
     /// Any operation that only computes.
     pub(super) fn computation(&mut self) -> Op {
-        loop {
-            let op = self.random.pick(Op::ALL);
-            if computes(op) {
-                return op;
-            }
-        }
+        self.random.pick(&self.computations)
     }
 
     pub(super) fn compute(&mut self) {
@@ -75,11 +60,7 @@ impl Author {
     /// A compressed computation of any form, HINTs included.
     pub(super) fn compute_short(&mut self) {
         for _ in 0..12 {
-            let form =
-                &compressed_forms()[self.random.below(compressed_forms().len() as u64) as usize];
-            if !computes(form.op()) {
-                continue;
-            }
+            let form = self.random.pick(&self.short_computations);
             match form.filled(self.random.bits() as u16) {
                 Some((half, inst)) if self.may_write(inst.rd()) => {
                     return self.writer.halfword(half);
