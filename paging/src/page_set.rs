@@ -1,23 +1,26 @@
 //! A set of pages with constant-time membership that never allocates after it is made.
 //!
 //! ```text
+//!  top         4 words   bit i: word i of `summary` is not zero
 //!  summary   256 words   bit i: word i of `words` is not zero
 //!  words   16384 words   bit p: page p is in the set
 //! ```
 //!
 //! The fault handler inserts into these sets, so all storage exists beforehand; `words` comes
 //! zeroed from the host and is committed only where pages are touched. Clearing and iterating cost
-//! what is in the set, by way of the summary.
+//! what is in the set, by way of the upper levels.
 
 use crate::page::{PAGES, PageIndex, PageRange};
 
 const WORDS: usize = (PAGES / 64) as usize;
 const SUMMARY: usize = WORDS / 64;
+const TOP: usize = SUMMARY / 64;
 
 /// A set of [`PageIndex`].
 pub struct PageSet {
     words: Box<[u64]>,
     summary: Box<[u64]>,
+    top: [u64; TOP],
     len: u32,
 }
 
@@ -27,6 +30,7 @@ impl PageSet {
         Self {
             words: vec![0; WORDS].into_boxed_slice(),
             summary: vec![0; SUMMARY].into_boxed_slice(),
+            top: [0; TOP],
             len: 0,
         }
     }
@@ -53,6 +57,7 @@ impl PageSet {
         if fresh {
             self.words[word] |= bit;
             self.summary[word / 64] |= 1 << (word % 64);
+            self.top[word / 4096] |= 1 << (word / 64 % 64);
             self.len += 1;
         }
         fresh
@@ -66,6 +71,9 @@ impl PageSet {
             self.words[word] &= !bit;
             if self.words[word] == 0 {
                 self.summary[word / 64] &= !(1 << (word % 64));
+                if self.summary[word / 64] == 0 {
+                    self.top[word / 4096] &= !(1 << (word / 64 % 64));
+                }
             }
             self.len -= 1;
         }
@@ -77,12 +85,13 @@ impl PageSet {
         if self.is_empty() {
             return;
         }
-        for s in 0..SUMMARY {
-            while self.summary[s] != 0 {
-                let bit = self.summary[s].trailing_zeros() as usize;
-                self.words[s * 64 + bit] = 0;
-                self.summary[s] &= self.summary[s] - 1;
+        while let Some(group) = self.next_group(0) {
+            let mut live = std::mem::take(&mut self.summary[group]);
+            while live != 0 {
+                self.words[group * 64 + live.trailing_zeros() as usize] = 0;
+                live &= live - 1;
             }
+            self.top[group / 64] &= !(1 << (group % 64));
         }
         self.len = 0;
     }
@@ -97,16 +106,27 @@ impl PageSet {
         if rest != 0 {
             return Some(Self::page_at(word, rest));
         }
-        let mut group = (word + 1) / 64;
-        let mut mask = u64::MAX << ((word + 1) % 64);
-        while group < SUMMARY {
-            let live = self.summary[group] & mask;
+        let (group, above) = ((word + 1) / 64, u64::MAX << ((word + 1) % 64));
+        let live = self.summary.get(group)? & above;
+        let (group, live) = if live != 0 {
+            (group, live)
+        } else {
+            let group = self.next_group(group + 1)?;
+            (group, self.summary[group])
+        };
+        let word = group * 64 + live.trailing_zeros() as usize;
+        Some(Self::page_at(word, self.words[word]))
+    }
+
+    /// The first word of the summary at or above `from` that is not zero.
+    fn next_group(&self, from: usize) -> Option<usize> {
+        let mut above = u64::MAX << (from % 64);
+        for t in from / 64..TOP {
+            let live = self.top[t] & above;
             if live != 0 {
-                let word = group * 64 + live.trailing_zeros() as usize;
-                return Some(Self::page_at(word, self.words[word]));
+                return Some(t * 64 + live.trailing_zeros() as usize);
             }
-            group += 1;
-            mask = u64::MAX;
+            above = u64::MAX;
         }
         None
     }
@@ -177,7 +197,8 @@ mod tests {
         let mut set = PageSet::new();
         let mut model = BTreeSet::new();
         for step in 0..200_000u32 {
-            let cluster = [0, 60, 4090, PAGES - 70][random.below(4) as usize];
+            let clusters = [0, 60, 4090, (1 << 18) - 30, (1 << 19) + 5000, PAGES - 70];
+            let cluster = clusters[random.below(6) as usize];
             let p = cluster + random.below(70) as u32;
             match random.below(20) {
                 0..=9 => assert_eq!(set.insert(page(p)), model.insert(p)),

@@ -186,6 +186,7 @@ pub fn compare(
         sides: [a, b],
         summary,
         from,
+        pages: Box::new([[0; PAGE_SIZE as usize]; 2]),
     };
     if started.iter().any(Result::is_err) {
         return Err(pair.differ(started.map(|result| result.map(|()| Step::Block)), None));
@@ -197,6 +198,8 @@ struct Pair<'a> {
     sides: [&'a mut dyn Session; 2],
     summary: Summary,
     from: State,
+    /// Room for a page of each side.
+    pages: Box<[[u8; PAGE_SIZE as usize]; 2]>,
 }
 
 impl Pair<'_> {
@@ -272,7 +275,7 @@ impl Pair<'_> {
 
     /// Private pages: the same ones, with the same content. Content is compared in full at exits.
     /// Returns how many there are.
-    fn compare_memory(&self, step: Step) -> Result<usize, Box<Difference>> {
+    fn compare_memory(&mut self, step: Step) -> Result<usize, Box<Difference>> {
         let [a, b] = &self.sides;
         let pages = a.private_pages();
         if pages != b.private_pages() {
@@ -283,7 +286,7 @@ impl Pair<'_> {
         let looked_at = if few { PAGES_PER_BLOCK } else { pages.len() };
         for i in 0..looked_at {
             let page = pages[if few { (turn + i) % pages.len() } else { i }];
-            if content_differs(&**a, &**b, page) {
+            if content_differs(&**a, &**b, page, &mut self.pages) {
                 return Err(self.differ([Ok(step), Ok(step)], Some(page)));
             }
         }
@@ -292,9 +295,12 @@ impl Pair<'_> {
 }
 
 /// Whether a page is known to differ: by its bytes where both sides know them, else by digests.
-fn content_differs(a: &dyn Session, b: &dyn Session, page: PageIndex) -> bool {
-    let mut bytes = [[0; PAGE_SIZE as usize]; 2];
-    let [x, y] = &mut bytes;
+fn content_differs(
+    a: &dyn Session,
+    b: &dyn Session,
+    page: PageIndex,
+    [x, y]: &mut [[u8; PAGE_SIZE as usize]; 2],
+) -> bool {
     if a.copy_page(page, x) && b.copy_page(page, y) {
         return x != y;
     }
