@@ -30,11 +30,11 @@ fn random_programs_are_counted_and_agree() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         let object = json(&output);
         assert_eq!(object["differences"], 0);
-        // Whole bundles of 64, or whole damaged programs with their runs.
+        // Whole bundles of 256, or whole damaged programs with their runs.
         let runs = object["runs"].as_u64().expect("a number");
         match more.contains(&"--hostile") {
             true => assert!(runs >= 600),
-            false => assert_eq!(runs, 640),
+            false => assert_eq!(runs, 768),
         }
         let compared = object["blocks"].as_u64().expect("a number") > 0;
         assert_eq!(compared, more.contains(&"--every-block"));

@@ -4,6 +4,7 @@
 mod file;
 mod random;
 mod reproducer;
+mod shares;
 
 use crate::Outcome;
 use crate::failure::Failure;
@@ -50,9 +51,12 @@ pub(crate) struct Args {
     /// Seed of the first random program
     #[arg(long, value_name = "S", default_value_t = 1, conflicts_with = "file")]
     seed: u64,
-    /// Threads for random programs [default: one for each core]
-    #[arg(long, value_name = "T", conflicts_with = "file")]
-    threads: Option<usize>,
+    /// Processes that compare random programs at once [default: one for each core]
+    #[arg(long, value_name = "J", conflicts_with = "file")]
+    jobs: Option<usize>,
+    /// This process is one of another one's
+    #[arg(long, hide = true, requires = "random")]
+    share: bool,
     /// Damaged programs, odd maps and extreme registers instead of valid programs
     #[arg(long, conflicts_with = "file")]
     hostile: bool,
@@ -60,7 +64,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["hostile", "file"])]
     neighbours: bool,
     /// Valid random programs that are loaded together
-    #[arg(long, value_name = "K", default_value_t = 64, conflicts_with = "file",
+    #[arg(long, value_name = "K", default_value_t = 256, conflicts_with = "file",
           value_parser = clap::value_parser!(u64).range(1..=MAX_BUNDLE))]
     bundle: u64,
     /// Folder for findings

@@ -2,15 +2,15 @@
 
 use super::file::{Found, smallest};
 use super::reproducer::{self, Shown};
-use super::{Args, contenders};
+use super::{Args, contenders, shares};
 use crate::Outcome;
 use crate::failure::Failure;
 use crate::whole;
-use rivet::engine::diff::{Calls, Finding, Kind, Plan, Subject, Totals, Volume, Watch, locate};
-use std::io::{self, IsTerminal};
+use rivet::engine::diff::{Calls, Contender, Finding, Kind, Plan, Subject, Volume, Watch, locate};
+use std::io::{self, IsTerminal, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,25 +24,113 @@ const EXITS: usize = 400;
 const SHRUNK: u64 = 8;
 
 /// Findings after which the comparison stops.
-const MOST: u64 = 256;
+pub(super) const MOST: u64 = 256;
+
+/// Most processes at once.
+const MOST_JOBS: usize = 256;
 
 /// How often progress is shown on a terminal, and elsewhere.
-const ON_TERMINAL: Duration = Duration::from_millis(500);
+pub(super) const ON_TERMINAL: Duration = Duration::from_millis(500);
 const IN_A_LOG: Duration = Duration::from_secs(10);
 
+/// What has been done so far, or in all.
+#[derive(Clone, Copy, Default, serde::Serialize, serde::Deserialize)]
+pub(super) struct Done {
+    /// Runs compared.
+    pub(super) runs: u64,
+    /// Blocks compared one by one.
+    pub(super) blocks: u64,
+    /// Differences found.
+    pub(super) found: u64,
+    /// Nanoseconds that cores spent on it, where the host says.
+    pub(super) busy: Option<u64>,
+}
+
+impl Done {
+    fn of(watch: &Watch) -> Self {
+        Self {
+            runs: watch.runs.load(Ordering::Relaxed),
+            blocks: watch.blocks.load(Ordering::Relaxed),
+            found: watch.found.load(Ordering::Relaxed),
+            busy: None,
+        }
+    }
+}
+
 pub(super) fn compare(args: &Args, count: u64) -> Result<Outcome, Failure> {
-    let seed = args.seed;
     // The last bundle is a whole one.
-    let end = seed
-        .checked_add(count)
-        .and_then(|end| end.checked_add(args.bundle));
-    if end.is_none() {
-        let what = format!("{count} runs from seed {seed} on need seeds above 2^64 - 1");
+    let end = args.seed.checked_add(count);
+    if end.and_then(|end| end.checked_add(args.bundle)).is_none() {
+        let (seed, last) = (args.seed, "2^64 - 1");
+        let what = format!("{count} runs from seed {seed} on need seeds above {last}");
         return Err(Failure::message(what).help("give a smaller --seed"));
     }
     let volume = volume(args, count);
-    let [a, b] = contenders(args, Calls::Script)?;
-    let watch = Watch::default();
+    if args.share {
+        return serve(args, &volume);
+    }
+    // Whether there are two sides shows before there are processes to say so as well.
+    let sides = contenders(args, Calls::Script)?;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let jobs = args.jobs.unwrap_or(cores).clamp(1, MOST_JOBS);
+    let begin = Instant::now();
+    let mut progress = Progress {
+        terminal: io::stderr().is_terminal(),
+        count,
+        begin,
+    };
+    let done = if jobs == 1 {
+        let pause = progress.pause();
+        here(args, &sides, &volume, Arc::default(), pause, &mut |done| {
+            progress.show(done);
+        })?
+    } else {
+        drop(sides);
+        shares::compare(args, &volume, jobs, &mut progress)?
+    };
+    progress.end();
+    summarise(args, jobs, done, begin.elapsed());
+    Ok(outcome(done))
+}
+
+fn outcome(done: Done) -> Outcome {
+    match done.found {
+        0 => Outcome::Done,
+        _ => Outcome::GuestFailed,
+    }
+}
+
+/// Compares a share of another process's programs: progress and totals go to standard output, each
+/// a line of JSON, until standard input ends.
+fn serve(args: &Args, volume: &Volume) -> Result<Outcome, Failure> {
+    let sides = contenders(args, Calls::Script)?;
+    let watch = Arc::new(Watch::default());
+    let until = Arc::clone(&watch);
+    thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        until.stop.store(true, Ordering::Relaxed);
+    });
+    let told = Arc::clone(&watch);
+    let mut tell = |done: Done| {
+        let line = serde_json::json!(done);
+        if writeln!(io::stdout(), "{line}").is_err() {
+            told.stop.store(true, Ordering::Relaxed);
+        }
+    };
+    let done = here(args, &sides, volume, watch, ON_TERMINAL, &mut tell)?;
+    tell(done);
+    Ok(outcome(done))
+}
+
+/// Compares in this process, and tells from time to time how far it is.
+fn here(
+    args: &Args,
+    [a, b]: &[Contender; 2],
+    volume: &Volume,
+    watch: Arc<Watch>,
+    pause: Duration,
+    tell: &mut (dyn FnMut(Done) + Send),
+) -> Result<Done, Failure> {
     let failure = Mutex::new(None);
     let reported = AtomicU64::new(0);
     let report = |finding: Finding| {
@@ -52,32 +140,34 @@ pub(super) fn compare(args: &Args, count: u64) -> Result<Outcome, Failure> {
             eprintln!("stopping: {MOST} differences tell as much as more of them");
         }
         let shrink = number < SHRUNK;
-        if let Err(error) = keep(args, &volume, [&a, &b], &finding, shrink) {
+        if let Err(error) = keep(args, volume, [a, b], &finding, shrink) {
             watch.stop.store(true, Ordering::Relaxed);
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }
     };
-    let begin = Instant::now();
-    let busy = processor_time();
-    let totals = thread::scope(|scope| {
-        let (done, finished) = channel::<()>();
-        scope.spawn(|| show_progress(&watch, count, begin, finished));
-        let totals = volume.compare([&a, &b], &watch, &report);
-        drop(done);
+    let before = processor_time();
+    thread::scope(|scope| {
+        let (ended, end) = channel::<()>();
+        let watch = &*watch;
+        scope.spawn(move || {
+            while end.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                tell(Done::of(watch));
+            }
+        });
+        let totals = volume.compare([a, b], watch, &report);
+        drop(ended);
         totals
     })?;
     if let Some(failure) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(failure);
     }
-    let busy = processor_time().zip(busy);
-    let took = Took {
-        wall: begin.elapsed(),
-        cores: busy.map(|(end, begin)| end.saturating_sub(begin)),
-    };
-    summarise(args, &volume, totals, took);
-    Ok(match totals.found {
-        0 => Outcome::Done,
-        _ => Outcome::GuestFailed,
+    let busy = processor_time().zip(before).map(|(after, before)| {
+        let nanos = after.saturating_sub(before).as_nanos();
+        u64::try_from(nanos).unwrap_or(u64::MAX)
+    });
+    Ok(Done {
+        busy,
+        ..Done::of(&watch)
     })
 }
 
@@ -91,7 +181,6 @@ fn plan() -> Plan {
 }
 
 fn volume(args: &Args, runs: u64) -> Volume {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
     let bundle = args.bundle;
     Volume {
         kind: match (args.hostile, args.neighbours) {
@@ -101,7 +190,7 @@ fn volume(args: &Args, runs: u64) -> Volume {
         },
         seed: args.seed,
         runs,
-        threads: args.threads.unwrap_or(cores).clamp(1, 256),
+        threads: 1,
         plan: Plan {
             every: args.every(),
             ..plan()
@@ -109,23 +198,35 @@ fn volume(args: &Args, runs: u64) -> Volume {
     }
 }
 
-/// Shows on standard error how far the work is, until the other end of `finished` is dropped.
-fn show_progress(watch: &Watch, count: u64, begin: Instant, finished: Receiver<()>) {
-    let terminal = io::stderr().is_terminal();
-    let pause = if terminal { ON_TERMINAL } else { IN_A_LOG };
-    while finished.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-        let runs = watch.runs.load(Ordering::Relaxed);
-        let found = watch.found.load(Ordering::Relaxed);
-        let rate = runs as f64 / begin.elapsed().as_secs_f64();
+/// How far the work is, on standard error.
+pub(super) struct Progress {
+    terminal: bool,
+    count: u64,
+    begin: Instant,
+}
+
+impl Progress {
+    /// How often it is worth showing.
+    pub(super) fn pause(&self) -> Duration {
+        if self.terminal { ON_TERMINAL } else { IN_A_LOG }
+    }
+
+    pub(super) fn show(&mut self, done: Done) {
+        let Done { runs, found, .. } = done;
+        let rate = runs as f64 / self.begin.elapsed().as_secs_f64();
+        let count = self.count;
         let line = format!("{runs} of {count} runs, {rate:.0} per second, {found} differences");
-        if terminal {
+        if self.terminal {
             eprint!("\r{line}   ");
         } else {
             eprintln!("{line}");
         }
     }
-    if terminal {
-        eprint!("\r{:70}\r", "");
+
+    fn end(&self) {
+        if self.terminal {
+            eprint!("\r{:70}\r", "");
+        }
     }
 }
 
@@ -184,13 +285,6 @@ fn keep(
     Ok(())
 }
 
-/// Time that the comparison took.
-struct Took {
-    wall: Duration,
-    /// Time that cores spent on it, where the host says.
-    cores: Option<Duration>,
-}
-
 /// Time that this process has spent on cores, which other processes do not lengthen.
 fn processor_time() -> Option<Duration> {
     #[cfg(target_os = "linux")]
@@ -202,16 +296,16 @@ fn processor_time() -> Option<Duration> {
     None
 }
 
-fn summarise(args: &Args, volume: &Volume, totals: Totals, took: Took) {
-    let Totals {
+fn summarise(args: &Args, jobs: usize, done: Done, took: Duration) {
+    let Done {
         runs,
         blocks,
         found,
-    } = totals;
-    let seconds = took.wall.as_secs_f64();
+        busy,
+    } = done;
+    let seconds = took.as_secs_f64();
     let rate = runs as f64 / seconds;
-    let threads = volume.threads;
-    let per_core = took.cores.map(|time| runs as f64 / time.as_secs_f64());
+    let per_core = busy.map(|nanos| runs as f64 / (nanos as f64 / 1e9));
     let what = if args.hostile { "runs" } else { "programs" };
     if args.json {
         let object = serde_json::json!({
@@ -220,10 +314,9 @@ fn summarise(args: &Args, volume: &Volume, totals: Totals, took: Took) {
             "differences": found,
             "seconds": seconds,
             "runs_per_second": rate,
-            "runs_per_second_per_thread": rate / threads as f64,
             "runs_per_second_of_a_core": per_core,
-            "threads": threads,
-            "seed": volume.seed,
+            "jobs": jobs,
+            "seed": args.seed,
         });
         println!("{object}");
         return;
@@ -231,8 +324,9 @@ fn summarise(args: &Args, volume: &Volume, totals: Totals, took: Took) {
     let per_core = per_core.map_or(String::new(), |rate| {
         format!(", {rate:.0} per second of a core")
     });
+    let processes = if jobs == 1 { "process" } else { "processes" };
     println!(
-        "{runs} {what} in {seconds:.1} s on {threads} threads: {rate:.0} per second{per_core}; \
+        "{runs} {what} in {seconds:.1} s in {jobs} {processes}: {rate:.0} per second{per_core}; \
          {blocks} blocks compared, {found} differences"
     );
 }
