@@ -42,8 +42,8 @@ impl Immediate {
         if bits & !self.held != 0 {
             return None;
         }
-        let runs = self.runs[..self.count].iter();
-        Some(runs.fold(0, |half, run| {
+        // All of them, used or not: how many there are cannot be foretold.
+        Some(self.runs.iter().fold(0, |half, run| {
             half | (bits >> run.to & ((1 << run.width) - 1)) << run.from
         }))
     }

@@ -129,7 +129,7 @@ const BYTES: usize = 1024;
 pub const HAND_OVER: u32 = 13;
 
 /// Programs of a chain.
-pub const CHAIN: u64 = 8;
+pub const CHAIN: u64 = 16;
 
 /// How rarely a program is padded to lie far apart: more rarely in a bundle, where padding would
 /// cost most of the time.
