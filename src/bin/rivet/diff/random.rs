@@ -251,8 +251,13 @@ fn keep(
         (false, true) => format!("--neighbours --bundle {}", args.bundle),
         (false, false) => format!("--bundle {}", args.bundle),
     };
+    let every = if args.every_block {
+        " --every-block"
+    } else {
+        ""
+    };
     let text = format!(
-        "seed {seed} run {run}\n{difference}\n\nrivet diff --random 1 --seed {seed} {again} \
+        "seed {seed} run {run}\n{difference}\n\nrivet diff --random 1 --seed {seed} {again}{every} \
          --a {} --b {}\n",
         args.a, args.b
     );
