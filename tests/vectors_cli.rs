@@ -16,7 +16,7 @@ fn vectors_that_hold_end_with_status_0() {
     let output = rivet(&["vectors", "run", "--engine", "interp", &example()]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(text, "interp: 4 of 4 vectors hold\n");
+    assert_eq!(text, "interp: 6 of 6 vectors hold\n");
 }
 
 #[test]
@@ -34,18 +34,18 @@ fn a_failing_vector_ends_with_status_1_and_names_file_line_and_field() {
     assert_eq!(output.status.code(), Some(1));
     let expected = format!(
         "{file}:25: out-of-gas-then-more fails on interp\n  exit 2: gas: expected 767, got 768\n\
-         interp: 3 of 4 vectors hold\n"
+         interp: 5 of 6 vectors hold\n"
     );
     assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
     let report = fs::read_to_string(&junit).expect("the report is there");
-    assert!(report.contains("tests=\"4\" failures=\"1\""), "{report}");
+    assert!(report.contains("tests=\"6\" failures=\"1\""), "{report}");
     let message = "<failure message=\"exit 2: gas: expected 767, got 768\">";
     assert!(report.contains(message), "{report}");
     let output = rivet(&["vectors", "run", "--engine", "interp", "--json", &file]);
     let object = json(&output);
     assert_eq!(
         (object["run"].as_u64(), object["failed"].as_u64()),
-        (Some(4), Some(1))
+        (Some(6), Some(1))
     );
     let failure = &object["failures"][0];
     assert_eq!(failure["vector"], "out-of-gas-then-more");
