@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     SecondPage,
     /// A store costs one unit too much once a run was resumed and has private pages.
     PaidAgain,
+    /// A store to a page that is private already costs one unit too much.
+    PaidPage,
     /// One unit of gas that is given to a guest that ran out is lost.
     RefillShort,
     /// A call costs one unit too much if it is the third in a row without a first write.
@@ -135,6 +137,13 @@ impl WrongSession {
             Fault::PaidAgain => {
                 let stored = executed.iter().any(|inst| inst.op().is_store());
                 if self.exits > 0 && self.known > 0 && stored {
+                    self.take_one();
+                }
+            }
+            Fault::PaidPage => {
+                let stored = executed.iter().any(|inst| inst.op().is_store());
+                let private = self.machine.private_pages().len();
+                if stored && private == self.known {
                     self.take_one();
                 }
             }

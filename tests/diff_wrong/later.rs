@@ -81,6 +81,44 @@ fn a_difference_that_needs_the_run_before_is_shrunk_to_two_short_runs() {
     assert!((1..=2).contains(&stores) && left.len() <= 6, "{left:?}");
 }
 
+#[test]
+fn a_difference_far_into_a_run_that_needs_private_pages_is_shrunk_without_the_way_there() {
+    // Some 130,000 blocks, each first write in a loop of its own; then a store behind the others.
+    let text = " lui a0, 0x10000\n addi a1, zero, 40\n fallthrough\n\
+         sd a1, 8(a0)\n lui a2, 0x1\n add a0, a0, a2\n addi a1, a1, -1\n bne a1, zero, -16\n\
+         lui a3, 0x20\n fallthrough\n addi a3, a3, -1\n bne a3, zero, -4\n\
+         lui a0, 0x10003\n xor a4, a0, a1\n sw a4, 16(a0)\n ld a5, 8(a0)\n trap";
+    let map = rivet_isa::generate::Mapping {
+        start: 0x1000_0000,
+        size: 0x100_0000,
+        access: rivet_isa::generate::Access::CopyOnWrite,
+        content: vec![0xEE; 0x3000],
+    };
+    let run = Run {
+        entry: 0,
+        slots: [0x0123_4567_89AB_CDEF; SLOTS],
+        gas: 1 << 30,
+    };
+    let case = Case {
+        code: assemble(text).expect("it is code"),
+        map: vec![map],
+        runs: vec![run],
+    };
+    let wrong = Wrong::new(Fault::PaidPage);
+    let right = Contender::new(interpreter(), Calls::Script);
+    let sides: [&dyn Subject; 2] = [&wrong, &right];
+    let located = locate(sides, &case, &plan()).expect("it runs");
+    let located = located.expect("they differ");
+    assert!(located.blocks > 130_000, "{}", located.blocks);
+    let culprit = located.instruction.as_ref().expect("it is shown");
+    assert_eq!(culprit.decoded.inst.op(), Op::Sw);
+    let nothing = &mut Vec::new;
+    let small = reduce(sides, &case, &plan(), Some(&located), nothing, EFFORT);
+    let small = small.expect("they differ");
+    let left = instructions(&small.case.code);
+    assert!(left.len() <= 5, "{left:?}");
+}
+
 /// A call that suspends, then a long way to the instruction.
 #[test]
 fn a_wrong_instruction_behind_the_first_exit_is_shrunk_to_itself() {

@@ -10,8 +10,8 @@
 //! the digests of private pages are compared, so a side may be a recording.
 
 use super::compare::{Difference, Plan, Seen, compare, known_to_differ};
-use super::restart;
 use super::subject::{Session, Step, Subject};
+use super::{prologue, restart};
 use crate::error::{HostError, LoadError};
 use crate::trace::mix;
 use rivet_interp::State;
@@ -282,21 +282,44 @@ fn explain(
     let [a, b] = before
         .each_ref()
         .map(|side| restart::in_front_of(case, &*side.session));
-    let mut restart = b.or(a);
-    let mut instruction = None;
-    if sides.iter().all(|side| side.runs_anything()) {
-        // Behind the block the difference may vanish again, so the cut block is asked first.
-        instruction = restart.as_ref().and_then(|case| culprit(sides, case, from));
-        restart = restart.filter(|case| differs(sides, case).is_some());
-    } else if let Some(case) = &restart {
-        instruction = last_to_write(case, &difference);
-    }
+    let restart = b.or(a);
+    let (restart, instruction) = match &restart {
+        Some(case) if sides.iter().all(|side| side.runs_anything()) => {
+            let pages = before[1].session.private_pages();
+            shown_again(sides, case, from, &pages)
+        }
+        Some(case) => {
+            let instruction = last_to_write(case, &difference);
+            (restart, instruction)
+        }
+        None => (None, None),
+    };
     Ok(Located {
         blocks,
         difference,
         restart,
         instruction,
     })
+}
+
+/// A case that starts in front of the block and one that ends behind the instruction, as far as
+/// they differ: first with no page private, then with those that were.
+fn shown_again(
+    sides: [&dyn Subject; 2],
+    case: &Case,
+    from: State,
+    pages: &[PageIndex],
+) -> (Option<Case>, Option<Culprit>) {
+    let differing = |case: Option<Case>| case.filter(|case| differs(sides, case).is_some());
+    // Behind the block the difference may vanish again, so the cut block is asked as well.
+    let plain = differing(Some(case.clone()));
+    let instruction = culprit(sides, case, from, &|cut| Some(cut));
+    if plain.is_some() || instruction.is_some() || pages.is_empty() {
+        return (plain, instruction);
+    }
+    let paid = |cut: Case| prologue::with_private(&cut, pages);
+    let instruction = culprit(sides, case, from, &paid);
+    (differing(paid(case.clone())), instruction)
 }
 
 /// Runs the first run of a case to its first exit on both sides.
@@ -311,11 +334,17 @@ pub(super) fn differs(sides: [&dyn Subject; 2], case: &Case) -> Option<Box<Diffe
     compare(&mut *a, &mut *b, run, &plan).err()
 }
 
-/// The first instruction of the block at the case's entry after which the sides differ.
-fn culprit(sides: [&dyn Subject; 2], case: &Case, from: State) -> Option<Culprit> {
+/// The first instruction of the block at the case's entry after which the sides differ, each cut
+/// block prepared so.
+fn culprit(
+    sides: [&dyn Subject; 2],
+    case: &Case,
+    from: State,
+    prepared: &dyn Fn(Case) -> Option<Case>,
+) -> Option<Culprit> {
     let insts = restart::block(&case.code, from.pc);
     let cut = |count: usize| {
-        let case = restart::cut_behind(case, &insts[..count])?;
+        let case = prepared(restart::cut_behind(case, &insts[..count])?)?;
         let difference = differs(sides, &case)?;
         Some((case, difference))
     };

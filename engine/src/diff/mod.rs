@@ -15,6 +15,7 @@ mod compare;
 mod locate;
 mod parting;
 mod program;
+mod prologue;
 mod recorded;
 mod reduce;
 mod restart;
