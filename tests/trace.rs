@@ -274,6 +274,16 @@ fn a_recording_that_differs_leads_to_the_instruction_that_wrote_last() {
     assert_eq!(differs.status.code(), Some(1), "{}", stderr(&differs));
     let found = &json(&differs)["instruction"];
     assert_eq!((&found["pc"], &found["shown"]), (&4.into(), &false.into()));
+    assert_eq!(json(&differs)["reproducer_is"], "claim");
+    // The vector states what the recording says: a3 = 3, a4 = 4.
+    let claim = json(&differs)["reproducer"].as_str().map(str::to_owned);
+    let claim = claim.expect("a path");
+    let checked = rivet(&["vectors", "run", "--engine", "interp", &claim]);
+    assert_eq!(checked.status.code(), Some(1), "{}", stderr(&checked));
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    for line in ["x13: expected 0x3, got 0x2", "x14: expected 0x4, got 0x3"] {
+        assert!(said.contains(line), "{said}");
+    }
     let shown = rivet(&[&args[..], &["--findings", &findings]].concat());
     let text = String::from_utf8_lossy(&shown.stdout);
     assert!(

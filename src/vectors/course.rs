@@ -64,9 +64,9 @@ impl Vector {
 }
 
 /// The host of a comparison; the flag says whether it answers what it leaves at first.
-struct Answering<'a> {
-    calls: Calls,
-    answers: &'a Cell<bool>,
+pub(super) struct Answering<'a> {
+    pub(super) calls: Calls,
+    pub(super) answers: &'a Cell<bool>,
 }
 
 impl Answering<'_> {
@@ -149,7 +149,7 @@ fn resumed(exit: Exit, refills: &mut std::slice::Iter<'_, u64>) -> Option<Option
     }
 }
 
-fn state(run: &Run) -> State {
+pub(super) fn state(run: &Run) -> State {
     State {
         regs: Regs::new(run.slots),
         pc: Pc::new(run.entry),
@@ -167,7 +167,7 @@ fn again(first: &Run, run: &Run) -> Again {
     }
 }
 
-fn vector(case: &Case) -> Vector {
+pub(super) fn vector(case: &Case) -> Vector {
     let State { regs, pc, gas } = state(&case.runs[0]);
     let maps = case.map.iter().map(|mapping| Map {
         start: mapping.start,

@@ -13,6 +13,8 @@
 
 mod check;
 #[cfg(feature = "diff")]
+mod claim;
+#[cfg(feature = "diff")]
 mod course;
 mod error;
 mod fields;

@@ -32,6 +32,8 @@ pub struct Located {
     pub blocks: u64,
     /// The block: state before it, both sides after it.
     pub difference: Box<Difference>,
+    /// The private pages in front of the block.
+    pub private: Vec<PageIndex>,
     /// A case that starts in front of the block. Between engines it differs too; there is none if
     /// what came before the block matters.
     pub restart: Option<Case>,
@@ -272,6 +274,7 @@ fn explain(
     let page = after[0].differing_page(&after[1]);
     let from = before[1].session.state();
     let blocks = before[1].blocks;
+    let private = before[1].session.private_pages();
     let difference = Box::new(Difference {
         after: blocks,
         from,
@@ -285,8 +288,7 @@ fn explain(
     let restart = b.or(a);
     let (restart, instruction) = match &restart {
         Some(case) if sides.iter().all(|side| side.runs_anything()) => {
-            let pages = before[1].session.private_pages();
-            shown_again(sides, case, from, &pages)
+            shown_again(sides, case, from, &private)
         }
         Some(case) => {
             let instruction = last_to_write(case, &difference);
@@ -297,6 +299,7 @@ fn explain(
     Ok(Located {
         blocks,
         difference,
+        private,
         restart,
         instruction,
     })

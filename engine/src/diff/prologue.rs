@@ -56,10 +56,8 @@ pub(super) fn with_private(case: &Case, pages: &[PageIndex]) -> Option<Case> {
 /// A place in a page and a register whose lowest byte is there already.
 fn same_byte(case: &Case, page: PageIndex, slots: &[u64]) -> Option<(u32, Reg)> {
     let at = u64::from(page.base().value());
-    let mapping = case.map.iter();
-    let mapping = mapping
-        .filter(|map| map.start <= at && at - map.start < map.size)
-        .next()?;
+    let mut maps = case.map.iter();
+    let mapping = maps.find(|map| map.start <= at && at - map.start < map.size)?;
     let sources = || {
         let others = Reg::all().filter(|reg| *reg != TEMPORARY);
         others.map(|reg| (reg, reg.slot().map_or(0, |slot| slots[slot.index()] as u8)))

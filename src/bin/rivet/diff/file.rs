@@ -13,7 +13,8 @@ use rivet::engine::diff::{
 };
 use rivet::engine::trace::Recording;
 use rivet::engine::{Backend, Config, Engine};
-use rivet::isa::{Pc, Slot};
+use rivet::isa::{BlockStarts, Pc, Slot};
+use rivet::vectors::{Engines, Vector};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -118,10 +119,22 @@ fn recorded(path: &Path, case: &Case) -> Result<(Recorded, Extent), Failure> {
     Ok((recorded, extent))
 }
 
-/// The smallest case known to show the difference, and its file.
+/// The smallest program known to show the difference.
 struct Kept {
-    case: Case,
+    what: What,
+    instructions: usize,
     path: PathBuf,
+}
+
+/// What a file of findings holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// A shrunk program with what the interpreter does.
+    Shrunk,
+    /// One block with what a recording says of it.
+    Claim,
+    /// A program that was cut and not shrunk, because one side is a recording.
+    Cut,
 }
 
 fn keep(
@@ -135,24 +148,63 @@ fn keep(
     let name = name.and_then(|file| file.file_stem());
     let name = name.map_or("difference".into(), |stem| stem.to_string_lossy());
     let name: String = name.split_whitespace().collect();
+    let name = format!("{name}-difference");
+    let note = located.difference.to_string();
+    let mut what = What::Shrunk;
+    if let Some(recording) = &args.trace {
+        what = What::Cut;
+        if let Some(claim) = claim(args, located)? {
+            let origin = format!("the recording `{}`", recording.display());
+            let instructions = restart_instructions(located);
+            let vector = Vector {
+                name: name.clone(),
+                note: Some(note),
+                ..claim
+            };
+            let path = reproducer::write_file(&args.findings, &name, &origin, vector)?;
+            return Ok(Kept {
+                what: What::Claim,
+                instructions,
+                path,
+            });
+        }
+    }
     let found = Found {
         case,
         plan,
         located: Some(located),
     };
     let (reduced, exit) = smallest(sides, &found, &mut Vec::new);
-    let path = reproducer::save(
-        &args.findings,
-        &format!("{name}-difference"),
-        &located.difference.to_string(),
-        &Shown {
-            reduced: &reduced,
-            exit,
-            calls: Calls::Bare,
-        },
-    )?;
-    let case = reduced.case;
-    Ok(Kept { case, path })
+    let shown = Shown {
+        reduced: &reduced,
+        exit,
+        calls: Calls::Bare,
+    };
+    let path = reproducer::save(&args.findings, &name, &note, &shown)?;
+    Ok(Kept {
+        what,
+        instructions: reproducer::instructions(&reduced.case.code),
+        path,
+    })
+}
+
+/// What the recording says of the block, if that can be a vector of its own.
+fn claim(args: &Args, located: &Located) -> Result<Option<Vector>, Failure> {
+    let engines = Engines::new(args.a)?;
+    Ok(Vector::of_claim(&engines, located, Calls::Bare))
+}
+
+/// Instructions of the block at which the sides part.
+fn restart_instructions(located: &Located) -> usize {
+    let Some(case) = &located.restart else {
+        return 0;
+    };
+    let starts = BlockStarts::scan(&case.code);
+    let block = starts.block_at(located.difference.from.pc);
+    block.map_or(0, |block| {
+        let range = block.start.value() as usize..block.end.value() as usize;
+        reproducer::instructions(&case.code[range])
+    })
 }
 
 /// What was found.
@@ -269,15 +321,20 @@ impl Report<'_> {
     }
 
     fn kept(&self, located: &Located, kept: &Kept) {
-        let count = reproducer::instructions(&kept.case);
+        let count = kept.instructions;
         let path = kept.path.display();
         if !self.args.json {
             println!("reproducer of {count} instructions in {path}");
-            if self.args.trace.is_some() {
-                println!(
+            match kept.what {
+                What::Shrunk => {}
+                What::Claim => println!(
+                    "it is the block alone, with what the recording says of it; the engine that \
+                     made the recording can run it as well"
+                ),
+                What::Cut => println!(
                     "a recording cannot run smaller programs, so this one is cut, not shrunk; the \
                      engine that made the recording can: run the file there"
-                );
+                ),
             }
             println!(
                 "run it with: rivet vectors run {path} --engine {}",
@@ -307,8 +364,20 @@ impl Report<'_> {
             "instruction": instruction,
             "reproducer": kept.path.to_string_lossy(),
             "reproducer_instructions": count,
+            "reproducer_is": kept.what.name(),
         });
         println!("{object}");
+    }
+}
+
+impl What {
+    /// What the JSON report calls it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Shrunk => "shrunk",
+            Self::Claim => "claim",
+            Self::Cut => "cut",
+        }
     }
 }
 

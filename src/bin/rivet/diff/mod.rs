@@ -26,7 +26,8 @@ the sides differ are shown, and a small program that differs too is written to t
 --findings as a vector, with what the host answered. Random programs go on behind calls that suspend
 and once more when gas runs out, and begin again on the same machine; what takes several exits or the
 runs before is shrunk to few of them. Findings among random programs are written when they are made,
-so an interrupted run keeps them.
+so an interrupted run keeps them. Against a recording, which cannot run smaller programs, the block
+alone is written, with what the recording says of it.
 
 Exit status: 0 no difference, 1 a difference, 2 usage or load error.";
 

@@ -280,7 +280,7 @@ fn keep(
         calls: Calls::Script,
     };
     let path = reproducer::save(folder, &name, &difference.to_string(), &shown)?;
-    let count = reproducer::instructions(&reduced.case);
+    let count = reproducer::instructions(&reduced.case.code);
     let runs = match reduced.case.runs.len() {
         1 => String::new(),
         runs => format!(" in {runs} runs"),

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::whole;
-use rivet::engine::diff::{Calls, Case, Reduced};
+use rivet::engine::diff::{Calls, Reduced};
 use rivet::isa::decode;
 use rivet::vectors::{Course, Origin, Vector, VectorFile, write};
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 /// Where the expectations of a reproducer come from.
 const REFERENCE: &str = "rivet interp, as the reference of a difference";
 
-/// Instructions of a case's code.
-pub(super) fn instructions(case: &Case) -> usize {
+/// Instructions of code.
+pub(super) fn instructions(code: &[u8]) -> usize {
     let mut at = 0;
     let mut count = 0;
-    while let Some(decoded) = decode(&case.code, at) {
+    while let Some(decoded) = decode(code, at) {
         at += decoded.len.bytes() as usize;
         count += 1;
     }
