@@ -258,10 +258,16 @@ impl AddressSpace {
         }
         let mut content = self.clean_content(page).copied().unwrap_or([0; PAGE_SIZE]);
         content[offset..offset + bytes.len()].copy_from_slice(bytes);
-        if let Store::Window { window, .. } = &mut self.store {
-            if window.ledger.open().contains(page) {
+        if let Store::Window { window, .. } = &self.store
+            && window.ledger.open().contains(page)
+        {
+            if window.ledger.is_running() {
                 return Err(HostError::NotSettled);
             }
+            // Left open by a run that ended: a page with content of its own may not be.
+            self.detach()?;
+        }
+        if let Store::Window { window, .. } = &mut self.store {
             if let Err(error) = window.place_base(page, &content) {
                 // The page may be left writable, so the window cannot stay.
                 self.leave_window(error)?;

@@ -12,6 +12,7 @@
 //! [`reduce`] chooses what to shrink: as little of the past as shows the difference.
 
 mod compare;
+mod journey;
 mod locate;
 mod parting;
 mod program;
@@ -26,6 +27,7 @@ mod subject;
 mod volume;
 
 pub use compare::{Difference, Every, Field, Plan, Seen, Summary, compare};
+pub use journey::{Act, Detour, JourneyError, Journeys, Move, Routine};
 pub use locate::{Culprit, Evidence, LocateError, Located, locate, locate_watched};
 pub use parting::{Parting, parting};
 pub use program::case_of;

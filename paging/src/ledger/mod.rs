@@ -173,6 +173,11 @@ impl Ledger {
         !self.running || self.asked || nothing_open
     }
 
+    /// Whether a guest may be writing.
+    pub(crate) const fn is_running(&self) -> bool {
+        self.running
+    }
+
     /// Notes that the clean content of `page`, which is closed, is not its source's.
     pub(crate) fn mark_base(&mut self, page: PageIndex) {
         self.base.insert(page);

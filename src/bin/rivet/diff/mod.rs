@@ -2,6 +2,7 @@
 //! random ones.
 
 mod file;
+mod journeys;
 mod random;
 mod reproducer;
 mod shares;
@@ -20,6 +21,7 @@ Examples:
   rivet diff --random 1000000                         valid random programs on all cores
   rivet diff --random 100000 --every-block --seed 7   compared after every block
   rivet diff --random 20000 --hostile --json          damaged programs, JSON at the end
+  rivet diff --journeys 20000                         machines that are rewound, forked, saved
 
 A program is compared block by block up to its first exit. The first block and instruction on which
 the sides differ are shown, and a small program that differs too is written to the folder of
@@ -39,7 +41,7 @@ const MAX_BUNDLE: u64 = 4096;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// ELF executable, .pvm image, or bare code with --raw
-    #[arg(required_unless_present = "random", conflicts_with = "random")]
+    #[arg(required_unless_present_any = ["random", "journeys"], conflicts_with_all = ["random", "journeys"])]
     file: Option<PathBuf>,
     #[command(flatten)]
     program: ProgramArgs,
@@ -49,7 +51,12 @@ pub(crate) struct Args {
     /// Compare this many random programs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     random: Option<u64>,
-    /// Seed of the first random program
+    /// Compare machines on this many journeys: runs between which an embedder rewinds, forks,
+    /// saves and resumes them and places memory
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
+          conflicts_with_all = ["random", "hostile", "neighbours", "every_block"])]
+    journeys: Option<u64>,
+    /// Seed of the first random program or journey
     #[arg(long, value_name = "S", default_value_t = 1, conflicts_with = "file")]
     seed: u64,
     /// Processes that compare random programs at once [default: one for each core]
@@ -86,6 +93,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn diff(args: &Args) -> Result<Outcome, Failure> {
+    if let Some(count) = args.journeys {
+        return journeys::compare(args, count);
+    }
     match (&args.file, args.random) {
         (_, Some(count)) => random::compare(args, count),
         (Some(file), None) => file::compare(args, file),
