@@ -18,6 +18,8 @@ agree:
     cargo run --release --bin rivet -- diff --random 10000000
     cargo run --release --bin rivet -- diff --random 1000000 --every-block --seed 1000000007
     cargo run --release --bin rivet -- diff --random 1000000 --hostile
+    cargo run --release --bin rivet -- diff --random 1000000 --neighbours
+    cargo run --release --bin rivet -- diff --journeys 200000
 
 # Plants historical bugs one at a time and writes which test reports each; an hour
 mutants *NAMES:

@@ -267,11 +267,11 @@ impl AddressSpace {
             // Left open by a run that ended: a page with content of its own may not be.
             self.detach()?;
         }
-        if let Store::Window { window, .. } = &mut self.store {
-            if let Err(error) = window.place_base(page, &content) {
-                // The page may be left writable, so the window cannot stay.
-                self.leave_window(error)?;
-            }
+        if let Store::Window { window, .. } = &mut self.store
+            && let Err(error) = window.place_base(page, &content)
+        {
+            // The page may be left writable, so the window cannot stay.
+            self.leave_window(error)?;
         }
         self.base.insert(page, Arc::new(content));
         Ok(())

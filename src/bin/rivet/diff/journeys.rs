@@ -71,10 +71,7 @@ pub(super) fn travel(args: &Args, count: u64, threads: usize) -> Result<(u64, u6
     });
     match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(failure) => Err(failure),
-        None => Ok((
-            next.into_inner().min(count),
-            found.load(Ordering::Relaxed),
-        )),
+        None => Ok((next.into_inner().min(count), found.load(Ordering::Relaxed))),
     }
 }
 
