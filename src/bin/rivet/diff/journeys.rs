@@ -18,7 +18,7 @@ pub(super) fn compare(args: &Args, count: u64) -> Result<Outcome, Failure> {
     super::contenders(args, rivet::engine::diff::Calls::Script)?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let begin = Instant::now();
-    let (done, found) = travel(args, count, args.threads.unwrap_or(cores).clamp(1, 256))?;
+    let (done, found) = travel(args, count, args.jobs.unwrap_or(cores).clamp(1, 256))?;
     let seconds = begin.elapsed().as_secs_f64();
     if args.json {
         let object = serde_json::json!({
