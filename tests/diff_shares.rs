@@ -65,7 +65,8 @@ fn kill(pid: u32) {
 /// Two processes with more to do than the test has time for.
 fn long() -> std::process::Child {
     let child = Command::new(env!("CARGO_BIN_EXE_rivet"))
-        .args(["diff", "--random", "1000000000", "--jobs", "2"])
+        .args(["diff", "--neighbours", "--random", "1000000000"])
+        .args(["--jobs", "2"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
