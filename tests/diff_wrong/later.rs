@@ -2,14 +2,15 @@
 
 use super::engine::{Fault, Wrong, interpreter};
 use super::{EFFORT, VALID, instructions, plan};
+use rivet_engine::LoadError;
 use rivet_engine::diff::{
-    Calls, Case, Contender, Finding, Plan, Reduced, Run, Subject, Volume, Watch, locate, parting,
-    reduce,
+    Calls, Case, Contender, Finding, Plan, Reduced, Run, Session, Subject, Volume, Watch, locate,
+    parting, reduce, shrink,
 };
 use rivet_isa::asm::assemble;
 use rivet_isa::{Inst, Op, SLOTS};
 use std::sync::Mutex;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The first finding among random programs, reduced as `rivet diff --random` does it.
 fn reduced(fault: Fault, runs: u64) -> (Reduced, Vec<Inst>) {
@@ -117,6 +118,42 @@ fn a_difference_far_into_a_run_that_needs_private_pages_is_shrunk_without_the_wa
     let small = small.expect("they differ");
     let left = instructions(&small.case.code);
     assert!(left.len() <= 5, "{left:?}");
+}
+
+/// A side that counts how often it is asked.
+struct Counted(Wrong, AtomicU32);
+
+impl Subject for Counted {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn load(&self, case: &Case) -> Result<Box<dyn Session>, LoadError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.load(case)
+    }
+}
+
+#[test]
+fn shrinking_comes_to_an_end_when_nothing_becomes_simpler() {
+    let text = " addi a0, zero, 8\n addi a1, zero, -1\n ecalli 1\n ecalli -1\n ecalli 1\n trap";
+    let run = Run {
+        entry: 0,
+        slots: [1; SLOTS],
+        gas: 1 << 20,
+    };
+    let case = Case {
+        code: assemble(text).expect("it is code"),
+        map: Vec::new(),
+        runs: vec![run],
+    };
+    let wrong = Counted(Wrong::new(Fault::ThirdCall), AtomicU32::new(0));
+    let right = Contender::new(interpreter(), Calls::Script);
+    let sides: [&dyn Subject; 2] = [&wrong, &right];
+    let small = shrink(sides, &case, &plan(), EFFORT);
+    assert!(instructions(&small.code).len() <= 3);
+    let asked = wrong.1.load(Ordering::Relaxed);
+    assert!(asked < 1000, "{asked} of {} attempts", EFFORT.attempts);
 }
 
 /// A call that suspends, then a long way to the instruction.

@@ -37,6 +37,10 @@ impl Default for Effort {
     }
 }
 
+/// Into how many pieces content is cut that is zeroed piece by piece; what is left is shorter next
+/// time.
+const PIECES: usize = 256;
+
 /// Gas that reads well, tried in this order.
 const ROUND_GAS: [u64; 6] = [0, 100, 1000, 10_000, 100_000, 1_000_000];
 
@@ -126,8 +130,26 @@ impl Search<'_> {
         !case.runs.is_empty() && self.keep(case)
     }
 
+    /// Drops most of what lies behind the last entry, if that is far more than is needed.
+    fn truncate(&mut self) {
+        let entries = self.best.runs.iter().map(|run| run.entry as usize);
+        let last = entries.max().unwrap_or(0);
+        for more in (6..).map(|power| 1_usize << power) {
+            let end = last.saturating_add(more);
+            if end >= self.best.code.len() || self.spent() {
+                return;
+            }
+            let mut case = self.best.clone();
+            case.code.truncate(end);
+            if self.keep(case) {
+                return;
+            }
+        }
+    }
+
     /// Deletes instructions: what lies in front of the entry, then ever smaller pieces.
     fn code(&mut self) {
+        self.truncate();
         let sketch = Sketch::of(&self.best);
         if let Some(entry) = sketch.entry().filter(|entry| *entry > 0) {
             self.keep(sketch.without(0..entry));
@@ -245,8 +267,9 @@ impl Search<'_> {
         if !self.keep(empty) {
             let zeros = change(&self.best, &|mapping| mapping.content.fill(0));
             self.keep(zeros);
-            let mut piece = self.best.map[at].content.len() / 2;
-            while piece >= 8 && !self.spent() {
+            let len = self.best.map[at].content.len();
+            let (mut piece, least) = (len / 2, (len / PIECES).max(8));
+            while piece >= least && !self.spent() {
                 self.clear_pieces(at, piece);
                 piece /= 2;
             }

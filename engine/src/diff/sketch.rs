@@ -151,8 +151,12 @@ impl<'a> Sketch<'a> {
         push(inst, Len::Four);
         let (rd, rs1, rs2) = (inst.rd(), inst.rs1(), inst.rs2());
         if item.target.is_none() {
-            for imm in [0_i32, 1, 8, -1] {
-                if imm.unsigned_abs() <= inst.imm().unsigned_abs() {
+            // Each may become what stands before it, so that this ends.
+            let simplest = [0_i32, 1, 8, -1];
+            let rank = simplest.iter().position(|imm| *imm == inst.imm());
+            for imm in &simplest[..rank.unwrap_or(simplest.len())] {
+                if rank.is_some() || imm.unsigned_abs() <= inst.imm().unsigned_abs() {
+                    let imm = *imm;
                     push(Inst::from_parts(inst.op(), rd, rs1, rs2, imm), Len::Four);
                 }
             }
