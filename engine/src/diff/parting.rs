@@ -26,18 +26,26 @@ impl Parting {
 ///
 /// Sides are [fresh](Subject::fresh) where they can be, so that what is found needs this case only.
 pub fn parting(sides: [&dyn Subject; 2], case: &Case, plan: &Plan) -> Option<Parting> {
+    let [mut a, mut b] = load_fresh(sides, case).ok()?;
+    let mut runs = case.runs.iter().enumerate();
+    runs.find_map(|(run, start)| {
+        let difference = compare(&mut *a, &mut *b, start, plan).err()?;
+        Some(Parting { run, difference })
+    })
+}
+
+/// [`load`] on sides that nothing was left in.
+pub(super) fn load_fresh(
+    sides: [&dyn Subject; 2],
+    case: &Case,
+) -> Result<[Box<dyn Session>; 2], LoadError> {
     let fresh = sides.map(Subject::fresh);
     let [x, y] = &fresh;
     let sides = [
         x.as_deref().unwrap_or(sides[0]),
         y.as_deref().unwrap_or(sides[1]),
     ];
-    let [mut a, mut b] = load(sides, case).ok()?;
-    let mut runs = case.runs.iter().enumerate();
-    runs.find_map(|(run, start)| {
-        let difference = compare(&mut *a, &mut *b, start, plan).err()?;
-        Some(Parting { run, difference })
-    })
+    load(sides, case)
 }
 
 pub(super) fn load(

@@ -29,14 +29,14 @@ pub struct Reduced {
 }
 
 /// The smallest case known to show what was found on a case with one run: `located` says where, if
-/// that is known, and `before` what ran before on the same sessions. `None` if the sides do not part
+/// that is known, and `before` what may have run before on the same sessions. `None` if the sides do not part
 /// on any of them.
 pub fn reduce(
     sides: [&dyn Subject; 2],
     case: &Case,
     plan: &Plan,
     located: Option<&Located>,
-    before: &mut dyn FnMut() -> Vec<Run>,
+    before: &mut dyn FnMut() -> Vec<Vec<Run>>,
     effort: Effort,
 ) -> Option<Reduced> {
     let first_exit = Plan {
@@ -75,28 +75,32 @@ pub fn reduce(
     }
     let alone = plans.iter().find_map(|plan| shrunk(case, plan.clone()));
     alone.or_else(|| {
-        let mut whole = case.clone();
-        whole.runs.splice(0..0, before());
-        plans.into_iter().find_map(|plan| shrunk(&whole, plan))
+        before().into_iter().find_map(|before| {
+            let mut whole = case.clone();
+            whole.runs.splice(0..0, before);
+            plans.iter().find_map(|plan| shrunk(&whole, plan.clone()))
+        })
     })
 }
 
 impl Volume {
-    /// The runs that came before a finding of this volume on the same pair of sessions. Does the
-    /// work of that case once more.
-    pub fn before(&self, sides: [&dyn Subject; 2], seed: u64, run: usize) -> Vec<Run> {
+    /// The runs that came before a finding of this volume: those on the same pair of sessions, and
+    /// all of its case, as what they left may have been passed on. Does the work of that case once
+    /// more.
+    pub fn before(&self, sides: [&dyn Subject; 2], seed: u64, run: usize) -> Vec<Vec<Run>> {
         let case = self.kind.case(seed);
-        let mut before: Vec<Run> = Vec::new();
+        let (mut before, mut all): (Vec<Run>, Vec<Run>) = Default::default();
         let mut pair = None;
         let mut i = 0;
         while i < run {
             let Some(start) = case.runs.get(i) else { break };
             if pair.is_none() {
-                pair = parted::load(sides, &case).ok();
+                pair = parted::load_fresh(sides, &case).ok();
             }
             let Some([a, b]) = &mut pair else { break };
             let result = compare::compare(&mut **a, &mut **b, start, &self.plan);
             before.push(start.clone());
+            all.push(start.clone());
             let mut passed = 1;
             match result {
                 Ok(summary) if self.kind.hands_over() => passed = summary.programs,
@@ -108,6 +112,6 @@ impl Volume {
             }
             i += passed as usize;
         }
-        before
+        vec![before, all]
     }
 }

@@ -221,7 +221,7 @@ pub(super) struct Found<'a> {
 pub(super) fn smallest(
     sides: [&dyn Subject; 2],
     found: &Found<'_>,
-    before: &mut dyn FnMut() -> Vec<Run>,
+    before: &mut dyn FnMut() -> Vec<Vec<Run>>,
 ) -> (Reduced, Option<u64>) {
     let whole = |case: &Case| Reduced {
         case: case.clone(),
@@ -241,7 +241,13 @@ pub(super) fn smallest(
         located,
     } = *found;
     let reduced = reduce(sides, case, plan, located, before, Effort::default());
-    let mut reduced = reduced.unwrap_or_else(|| whole(found.case));
+    let mut reduced = reduced.unwrap_or_else(|| {
+        eprintln!(
+            "engines that ran nothing before agree on it, so this is the whole program; the \
+             same command finds it again"
+        );
+        whole(found.case)
+    });
     let parting = parting(sides, &reduced.case, &reduced.plan);
     if let Some(found) = &parting {
         reduced.case.runs.truncate(found.run + 1);
