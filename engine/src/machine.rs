@@ -264,17 +264,17 @@ impl Machine {
     }
 
     /// Starts over in `state` with the memory wiped in place, which is faster than
-    /// [`reset`](Self::reset): no page is private. Contents that were [placed](Self::place) may be
-    /// gone or not: place them again. A machine that failed becomes usable again.
+    /// [`reset`](Self::reset): no page is private, placed contents are gone. A machine that failed
+    /// becomes usable again.
     ///
     /// # Errors
     /// [`HostError`] if memory cannot be had; the machine must be reset then.
     pub fn rewind(&mut self, state: State) -> Result<(), HostError> {
         match &mut self.store {
             Store::Sparse(memory) => memory.reset(),
-            Store::Paged(memory) => memory.reset()?,
+            Store::Paged(memory) => memory.start_over()?,
             Store::Checked(pair) => {
-                pair.leader.reset()?;
+                pair.leader.start_over()?;
                 pair.follower.reset();
             }
         }

@@ -228,6 +228,15 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// Back to the layout: a [`reset`](Self::reset) that drops base pages too.
+    ///
+    /// # Errors
+    /// As [`reset`](Self::reset).
+    pub fn start_over(&mut self) -> Result<(), HostError> {
+        self.base.clear();
+        self.reset()
+    }
+
     /// Puts `bytes` at `addr` as initial content: neither charged nor private (gas §12). A page
     /// that is private already keeps that state.
     ///

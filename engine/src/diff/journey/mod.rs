@@ -206,7 +206,7 @@ impl Pair {
         Self { sides, placed }
     }
 
-    /// Begins again. What was placed may be gone or not, so it is placed once more.
+    /// Begins again. What was placed is gone, so it is placed once more.
     fn rewind(&mut self, gas: u64) -> Result<(), String> {
         let done = self.sides.each_mut().map(|m| m.rewind(start(gas)));
         same("beginning again", done)?.map_err(failed)?;
