@@ -59,16 +59,43 @@ pub(super) fn compare(args: &Args, file: &Path) -> Result<Outcome, Failure> {
         symbols: &loaded.symbols,
         names: sides.map(Subject::name),
     };
+    let (found, ran) = match found {
+        Some(located) => (Some(located), Ran::ByBlock),
+        None => (without_stopping(sides, &case, &plan), Ran::WithoutStopping),
+    };
     let Some(located) = found else {
         report.agreed(extent);
         return Ok(Outcome::Done);
     };
     if !args.json {
-        report.located(&located);
+        report.located(&located, ran);
     }
     let kept = keep(args, sides, &case, &plan, &located)?;
     report.kept(&located, &kept);
     Ok(Outcome::GuestFailed)
+}
+
+/// How the sides ran when they were found to part.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ran {
+    ByBlock,
+    /// Block by block they agree.
+    WithoutStopping,
+}
+
+/// What differs only where engines are not stopped after every block.
+fn without_stopping(sides: [&dyn Subject; 2], case: &Case, plan: &Plan) -> Option<Located> {
+    if !sides.iter().all(|side| side.runs_anything()) {
+        return None;
+    }
+    let found = parting(sides, case, plan)?;
+    Some(Located {
+        blocks: 0,
+        difference: found.difference,
+        private: Vec::new(),
+        restart: None,
+        instruction: None,
+    })
 }
 
 /// Shows on standard error how far both sides agree, if that is a terminal.
@@ -291,16 +318,22 @@ impl Report<'_> {
         }
     }
 
-    fn located(&self, located: &Located) {
+    fn located(&self, located: &Located, ran: Ran) {
         let difference = &located.difference;
         let field = difference
             .field()
             .map_or("nothing".into(), |f| f.to_string());
-        println!(
-            "after {} equal blocks, {field} differs in the block at {}",
-            located.blocks,
-            self.place(difference.from.pc)
-        );
+        let place = self.place(difference.from.pc);
+        match ran {
+            Ran::ByBlock => println!(
+                "after {} equal blocks, {field} differs in the block at {place}",
+                located.blocks
+            ),
+            Ran::WithoutStopping => println!(
+                "block by block they agree; without stopping, {field} differs at the first exit \
+                 of the run from {place}"
+            ),
+        }
         println!(
             "{:>10} {:>20} {:>20} {:>20}",
             "", "before", self.names[0], self.names[1]
@@ -321,7 +354,7 @@ impl Report<'_> {
                      (a recording has no states inside of blocks)"
                 ),
             }
-        } else if located.restart.is_none() {
+        } else if located.restart.is_none() && ran == Ran::ByBlock {
             println!("it needs what happened before the block");
         }
     }

@@ -23,7 +23,7 @@ Examples:
   rivet diff --random 20000 --hostile --json          damaged programs, JSON at the end
   rivet diff --journeys 20000                         machines that are rewound, forked, saved
 
-A program is compared block by block up to its first exit. The first block and instruction on which
+A program is compared block by block up to its first exit, then without stopping. The first block and instruction on which
 the sides differ are shown, and a small program that differs too is written to the folder of
 --findings as a vector, with what the host answered. Random programs go on behind calls that suspend
 and once more when gas runs out, and begin again on the same machine; what takes several exits or the
