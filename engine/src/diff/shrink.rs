@@ -41,6 +41,10 @@ impl Default for Effort {
 /// time.
 const PIECES: usize = 256;
 
+/// Instructions beyond which pieces of code are blanked before any is deleted, and how many pieces.
+const MUCH_CODE: usize = 1000;
+const BLANKS: usize = 512;
+
 /// Gas that reads well, tried in this order.
 const ROUND_GAS: [u64; 6] = [0, 100, 1000, 10_000, 100_000, 1_000_000];
 
@@ -147,13 +151,14 @@ impl Search<'_> {
         }
     }
 
-    /// Deletes instructions: what lies in front of the entry, then ever smaller pieces.
+    /// Deletes instructions: what lies far behind and in front of the entry, then ever smaller pieces.
     fn code(&mut self) {
         self.truncate();
         let sketch = Sketch::of(&self.best);
         if let Some(entry) = sketch.entry().filter(|entry| *entry > 0) {
             self.keep(sketch.without(0..entry));
         }
+        self.blanks();
         let mut size = Sketch::of(&self.best).len().div_ceil(2).max(1);
         loop {
             let mut at = 0;
@@ -171,6 +176,19 @@ impl Search<'_> {
                 break;
             }
             size = size.div_ceil(2);
+        }
+    }
+
+    /// Makes pieces of much code do nothing: deleting them would move the rest.
+    fn blanks(&mut self) {
+        let count = Sketch::of(&self.best).len();
+        let (mut size, least) = (count / 2, (count / BLANKS).max(1));
+        while count > MUCH_CODE && size >= least {
+            for at in (0..count).step_by(size) {
+                let blanked = Sketch::of(&self.best).blanked(at..(at + size).min(count));
+                self.keep(blanked);
+            }
+            size /= 2;
         }
     }
 

@@ -121,6 +121,20 @@ impl<'a> Sketch<'a> {
         self.rebuilt(items.collect(), &entries.collect::<Vec<_>>())
     }
 
+    /// The case with instructions that do nothing, as long as these, in their place: nothing moves,
+    /// so that addresses in memory still lead where they led.
+    pub(super) fn blanked(&self, range: Range<usize>) -> Case {
+        let zero = Reg::ZERO;
+        let nop = Inst::from_parts(Op::Addi, zero, zero, zero, 0);
+        let mut items = self.items.clone();
+        for item in items.iter_mut().skip(range.start).take(range.len()) {
+            if let Some(bytes) = bytes_of(nop, item.len).filter(|b| b.len() == item.bytes.len()) {
+                (item.bytes, item.inst, item.target) = (bytes, Some(nop), None);
+            }
+        }
+        self.rebuilt(items, &self.entries)
+    }
+
     /// Cases in which one instruction is simpler.
     pub(super) fn simpler(&self, at: usize) -> Vec<Case> {
         let Some((item, inst)) = self.items.get(at).and_then(|item| Some((item, item.inst?)))
