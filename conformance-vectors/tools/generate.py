@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 import again
 import control
 import costs
+import fused
 import golden
 import hosts
 import lines
@@ -24,7 +25,7 @@ HERE = Path(__file__).resolve().parent.parent
 
 
 def write(folder):
-    families = (golden, standard, control, lines, costs, memory, hosts, again)
+    families = (golden, standard, control, lines, costs, memory, hosts, again, fused)
     print(f"{sum(family.write(folder) for family in families):6} in all")
 
 

@@ -15,6 +15,7 @@
 
 use crate::memory::GuestMemory;
 use rivet_isa::{Gas, GuestAddr, PageIndex, Reg, Regs};
+use rivet_mutants::mutant;
 use std::ops::Range;
 
 /// Which call the guest makes.
@@ -194,7 +195,9 @@ impl CallContext<'_> {
     pub fn write(&mut self, addr: GuestAddr, bytes: &[u8]) -> Result<(), AccessError> {
         let start = u64::from(addr.value());
         let end = start + bytes.len() as u64;
-        let quoted = |range: &Range<u64>| range.start <= start && end <= range.end;
+        let quoted = |range: &Range<u64>| {
+            range.start <= start && mutant!(CallUnquoted, end <= range.end, true)
+        };
         if !bytes.is_empty() && !self.writes.iter().any(quoted) {
             return Err(AccessError::NotQuoted {
                 addr,

@@ -22,6 +22,7 @@ use crate::program::{Program, Start};
 use crate::snapshot::Pending;
 use rivet_interp::{SparseMemory, State, Tracer};
 use rivet_isa::{Exit, Gas, GuestAddr, PageIndex, Payment, Pc, Reg, Regs};
+use rivet_mutants::mutant;
 use rivet_paging::{AddressSpace, Tracker};
 use std::fmt;
 
@@ -358,7 +359,12 @@ impl Machine {
             Status::Ended(exit) => return Ok(Some(exit)),
             Status::Pending(call) => {
                 let exit = self.answer(call, host)?;
-                if exit.is_some() || !matches!(how, How::To(Reach::Exit)) {
+                if mutant!(
+                    CallPassedOver,
+                    exit.is_some(),
+                    exit.is_some_and(|e| e != Exit::OutOfGas)
+                ) || !matches!(how, How::To(Reach::Exit))
+                {
                     return Ok(exit);
                 }
             }

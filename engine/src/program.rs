@@ -8,6 +8,7 @@ use crate::identity::{CostModelId, Identity};
 use crate::machine::{Machine, Reach, Store};
 use crate::memory::sparse;
 use crate::native::{NativeCode, NativeProgram, Translation};
+use rivet_mutants::mutant;
 
 use rivet_image::{Data, EndpointDef, Image, ImageError, Key, Region, RegionKind};
 use rivet_interp::{SparseMemory, State};
@@ -240,7 +241,11 @@ impl Program {
                 return Err(LoadError::Overlap { first, second });
             }
         }
-        let footprint = regions.iter().map(|region| u64::from(region.pages)).sum();
+        let footprint = regions
+            .iter()
+            .filter(|r| mutant!(FootprintWritable, true, r.kind != RegionKind::Pinned))
+            .map(|region| u64::from(region.pages))
+            .sum();
         let writable = regions
             .iter()
             .filter(|region| region.kind != RegionKind::Pinned);

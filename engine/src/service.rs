@@ -77,6 +77,11 @@ pub(crate) fn quote(
     gas: Gas,
     memory: &dyn GuestMemory,
 ) -> Quote {
+    let gas = mutant!(
+        CallViewGas,
+        gas,
+        gas.checked_sub(call.floor()).unwrap_or(gas)
+    );
     host.quote(call, &View { regs, gas, memory })
 }
 
@@ -126,7 +131,7 @@ pub(crate) fn perform(
     memory: &mut dyn GuestMemory,
     writes: &[Range<u64>],
 ) -> Result<Serviced, HostError> {
-    if !writes.is_empty() {
+    if !writes.is_empty() && mutant!(CallPagesClean, true, false) {
         memory.make_private(writes)?;
     }
     let flow = host.perform(

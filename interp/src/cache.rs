@@ -224,7 +224,7 @@ impl Cache {
             if full && position == Position::Inside {
                 break;
             }
-            if position == Position::Start {
+            if position == Position::Start && mutant!(InterpLongBlockCost, true, !full) {
                 pipeline.push(inst);
             }
             let pc = at as u32;

@@ -1,5 +1,6 @@
 //! The Rust side of a running program: everything that generated code does not do itself.
 
+use rivet_mutants::mutant;
 use std::any::Any;
 
 use rivet_isa::{CODE_BASE, Exit, Gas, Op, PageIndex, Pc, Regs, decode};
@@ -216,7 +217,9 @@ impl<H: Host> Activation<'_, H> {
         };
         let base = regs.get(jump.inst.rs1());
         let target = base.wrapping_add(i64::from(jump.inst.imm()) as u64) & !1;
-        regs.set(jump.inst.rd(), CODE_BASE + u64::from(pc) + jump.len.bytes());
+        if mutant!(JitFailedLink, true, false) {
+            regs.set(jump.inst.rd(), CODE_BASE + u64::from(pc) + jump.len.bytes());
+        }
         match (target as u32).checked_sub(CODE_BASE as u32) {
             Some(offset) => self.go_to(offset, pc),
             None => self.exit(Exit::Panic, pc),
@@ -269,7 +272,10 @@ impl<H: Host> Activation<'_, H> {
         if gas.value() != context.gas_left()
             || context.bias_for(self.memory.open_charge()) != context.bias
         {
-            context.set_gas(gas.value(), self.memory.open_charge());
+            context.set_gas(
+                gas.value(),
+                mutant!(JitCallBias, self.memory.open_charge(), 0),
+            );
         }
         match flow {
             Flow::Continue if process::id() != self.process => {
@@ -299,7 +305,10 @@ impl<H: Host> Activation<'_, H> {
         let gas = context.gas_left();
         let error = match self.memory.access_opening(at, len, access, gas) {
             Ok(granted) if granted.change != Change::Nothing => {
-                context.set_gas(gas.wrapping_sub(granted.charge), self.memory.open_charge());
+                context.set_gas(
+                    gas.wrapping_sub(granted.charge),
+                    mutant!(JitTrapBias, self.memory.open_charge(), 0),
+                );
                 return address;
             }
             Ok(_) => HostError::Unexplained { page: at.page() },
@@ -331,7 +340,7 @@ fn registers_before(code: &[u8], trap: Trap, regs: &Regs) -> Regs {
         let scale = match add.op() {
             Op::Sh1add => 1,
             Op::Sh2add => 2,
-            Op::Sh3add => 3,
+            Op::Sh3add => mutant!(JitFusedFaultScale, 3, 2),
             _ => 0,
         };
         before.set(add.rd(), (a << scale).wrapping_add(b));

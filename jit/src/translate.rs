@@ -7,6 +7,7 @@
 
 use rivet_isa::gas::{BlockCost, FrameCosts, Pipeline};
 use rivet_isa::{BlockStarts, Flow, Pc, decode};
+use rivet_mutants::mutant;
 
 use dynasmrt::{DynasmApi as _, dynasm};
 
@@ -324,7 +325,10 @@ impl Translator {
             return Ok(());
         }
         match stop {
-            Stop::End(pc) => self.lowering.jump_cold(Site::plain(SiteKind::Panic, *pc)),
+            Stop::End(pc) => self.lowering.jump_cold(Site::plain(
+                SiteKind::Panic,
+                mutant!(JitEndPc, *pc, last.pc),
+            )),
             Stop::Start(pc) => {
                 let map = Map {
                     request,

@@ -7,6 +7,7 @@
 //! ```
 //! A page that is shared is never written: whoever writes it copies it first, as after a fork.
 
+use rivet_mutants::mutant;
 use std::sync::Arc;
 
 use crate::error::{Denied, HostError};
@@ -30,7 +31,7 @@ impl AddressSpace {
     ) -> Result<(), HostError> {
         self.settled()?;
         for (&page, frame) in &self.base {
-            if !self.is_private(page) {
+            if mutant!(SnapshotTwice, !self.is_private(page), true) {
                 see(page, PageClass::Base, Arc::clone(frame));
             }
         }

@@ -196,7 +196,7 @@ impl AddressSpace {
         let frames = mutant!(ForkForgets, frames, FrameTable::default());
         Ok(Self {
             layout: Arc::clone(&self.layout),
-            base: self.base.clone(),
+            base: mutant!(ForkForgetsPlaced, self.base.clone(), BTreeMap::new()),
             store: Store::Software(frames),
             held,
             outgrown: self.outgrown,
@@ -282,7 +282,9 @@ impl AddressSpace {
             // The page may be left writable, so the window cannot stay.
             self.leave_window(error)?;
         }
-        self.base.insert(page, Arc::new(content));
+        if mutant!(PlacedLost, true, self.window().is_none()) {
+            self.base.insert(page, Arc::new(content));
+        }
         Ok(())
     }
 

@@ -297,7 +297,9 @@ impl Window {
             if let Some(bytes) = content(page) {
                 self.write_at(page.base().value() as usize, bytes);
             }
-            self.ledger.adopt(page);
+            if mutant!(AdoptedClean, true, false) {
+                self.ledger.adopt(page);
+            }
         }
         Ok(())
     }
@@ -324,7 +326,7 @@ impl Window {
         for dirty in [
             self.ledger.charged(),
             self.ledger.open(),
-            self.ledger.base(),
+            mutant!(WipeKeepsPlaced, self.ledger.base(), self.ledger.charged()),
         ] {
             if mutant!(WindowNotWiped, true, false) {
                 discard(&self.memory, dirty)?;
@@ -332,7 +334,10 @@ impl Window {
         }
         if let Some(layout) = &self.mapped {
             for region in layout.regions() {
-                let writable = [self.ledger.charged(), self.ledger.open()];
+                let writable = [
+                    self.ledger.charged(),
+                    mutant!(WipeLeavesOpen, self.ledger.open(), self.ledger.charged()),
+                ];
                 close(&self.memory, region.range(), writable)?;
             }
         }

@@ -10,6 +10,7 @@ use crate::call::AccessError;
 use crate::error::HostError;
 use crate::hash::{Hasher, MemoryHash};
 use rivet_isa::{ADDRESS_SPACE, GuestAddr, PAGE_SIZE, PageIndex};
+use rivet_mutants::mutant;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -57,6 +58,7 @@ impl dyn GuestMemory + '_ {
     ) -> Result<(), AccessError> {
         let start = u64::from(addr.value());
         // A range that laps the address space touches every page of it, page 0 included.
+        let len = len - mutant!(CallCheckShort, 0, u64::from(len > 1));
         let end = start.saturating_add(len).min(start + ADDRESS_SPACE);
         for page in pages(start..end) {
             let page = GuestAddr::wrapping(page * PAGE_SIZE).page();
@@ -86,7 +88,11 @@ impl dyn GuestMemory + '_ {
             };
             // The pages of a range that runs past 2^32 continue at page 0, which is never writable.
             let pages: Option<Vec<PageIndex>> = pages(range.clone()).map(writable).collect();
-            out.extend(pages.into_iter().flatten());
+            if let Some(pages) = pages {
+                out.extend(pages)
+            } else if mutant!(CallRefusedPaid, false, true) {
+                out.extend(self::pages(range.clone()).filter_map(writable))
+            }
         }
         out
     }

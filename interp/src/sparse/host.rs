@@ -5,6 +5,7 @@ use super::source::Page;
 use super::{LimitReached, SparseMemory, chunks, pages_of};
 use crate::memory::AccessError;
 use rivet_isa::{GuestAddr, PageIndex};
+use rivet_mutants::mutant;
 
 /// What a placed page counts as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -76,7 +77,8 @@ impl SparseMemory {
         }
         self.frames.share(frame);
         let mut record = self.table.get(page);
-        record.private |= placement == Placement::Private;
+        record.private =
+            mutant!(InterpPlacedClean, record.private, false) || placement == Placement::Private;
         record.placed = !record.private;
         self.table.set(page, record);
         Ok(())

@@ -187,7 +187,9 @@ impl SparseMemory {
     pub fn reset(&mut self) {
         self.table.forget();
         self.frames = Frames::default();
-        self.lookaside.fill(Lookaside::NONE);
+        if mutant!(InterpResetLookaside, true, false) {
+            self.lookaside.fill(Lookaside::NONE);
+        }
         self.held = 0;
     }
 

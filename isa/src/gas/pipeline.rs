@@ -65,12 +65,20 @@ impl Pipeline {
         let width = u64::from(self.frame.decode_width()) + mutant!(DecodeWidthBeyond, 0, 1);
         let full = self.used >= width;
         self.now += u64::from(full);
-        let used = select_unpredictable(full, 0, self.used);
+        let used = select_unpredictable(
+            full,
+            mutant!(ExcessCarried, 0, self.used.saturating_sub(width)),
+            self.used,
+        );
         self.used = used + u64::from(timing.slots);
         let [a, b] = timing.sources;
         let begin = later(later(self.now, self.ready[a]), self.ready[b]);
         let finish = begin + u64::from(timing.cycles);
-        self.ready[timing.destination] = finish;
+        self.ready[timing.destination] = mutant!(
+            WriteAfterWrite,
+            finish,
+            finish.max(self.ready[timing.destination])
+        );
         self.ready[0] = 0;
         self.last = later(self.last, finish);
         self.stores += u64::from(timing.store);

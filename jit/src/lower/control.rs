@@ -167,7 +167,7 @@ impl<T: Targets> Lower<'_, T> {
 
     /// `rd = link; go to (rs1 + imm) & !1`
     pub(super) fn jump_indirect(&mut self, o: I) {
-        if o.rd.is_zero() && o.rs1 == Reg::RA && o.imm == 0 {
+        if o.rd.is_zero() && o.rs1 == Reg::RA && mutant!(JitReturnOffset, o.imm == 0, true) {
             // The place it comes to needs to know who sent it there, for a failed jump.
             let pc = self.this.step.pc as i32;
             dynasm!(self.this.asm.code ; .arch x64 ; mov edx, pc ; ret);

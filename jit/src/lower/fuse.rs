@@ -208,7 +208,8 @@ fn call_far<T: Targets>(this: &mut Lowering, first: Step, jump: Step, targets: &
     if base.is_zero() || jump.inst.rs1() != base {
         return 0;
     }
-    let address = upper(first).wrapping_add(i64::from(jump.inst.imm()) as u64) & !1;
+    let address =
+        upper(first).wrapping_add(i64::from(jump.inst.imm()) as u64) & mutant!(JitFarOdd, !1, !0);
     // Only the low half of the target counts (ISA §8.2).
     let target = i64::from(address as u32) - CODE_BASE as i64;
     if jump.inst.rd() != base {

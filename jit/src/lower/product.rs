@@ -82,7 +82,8 @@ fn keeps(inst: Inst, factors: [Reg; 2]) -> bool {
     let op = inst.op();
     if op.is_store() {
         // A zero is stored as an immediate.
-        return hosts([rs1]).is_some() && (rs2.is_zero() || hosts([rs2]).is_some());
+        return mutant!(JitProductScratch, hosts([rs1]).is_some(), true)
+            && (rs2.is_zero() || hosts([rs2]).is_some());
     }
     let operands = match op {
         Op::Add | Op::Sub | Op::And | Op::Or | Op::Xor => hosts([rd, rs1, rs2]).is_some(),

@@ -32,6 +32,7 @@ type Test = (&'static str, &'static str, &'static str);
 const SUITE: &[Test] = &[
     ("rivet", "vectors", "jit::"),
     ("rivet", "vectors", "interp::"),
+    ("rivet", "journeys", ""),
     ("rivet-isa", "golden", ""),
     ("rivet-isa", "rivet_isa", ""),
     ("rivet-paging", "rivet_paging", ""),
@@ -42,6 +43,7 @@ const SUITE: &[Test] = &[
     ("rivet-interp", "memory", ""),
     ("rivet-engine", "calls_interp", ""),
     ("rivet-engine", "calls_jit", ""),
+    ("rivet-engine", "pauses", ""),
     ("rivet-engine", "faults", ""),
     ("rivet-jit", "gas", ""),
     ("rivet-jit", "returns", ""),
@@ -71,6 +73,7 @@ const SAMPLE: &[Mutant] = &[
     Mutant::StraddleChargedOnce,
     Mutant::SettleFree,
     Mutant::EdgePagesOpened,
+    Mutant::WipeLeavesOpen,
     Mutant::CallHalfPaid,
 ];
 /// What it tries them on.

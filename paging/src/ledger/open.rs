@@ -85,7 +85,10 @@ impl Ledger {
         let room = self.room(gas.saturating_sub(self.owed + quote.charge));
         self.open_around(layout, self.closed_part(range), room, host, held)?;
         let mut done = self.charge(layout, range, host, held)?;
-        done.charge += std::mem::take(&mut self.owed);
+        done.charge += mutant!(OwedLost, std::mem::take(&mut self.owed), {
+            self.owed = 0;
+            0
+        });
         Ok(done)
     }
 
@@ -127,7 +130,7 @@ impl Ledger {
                 self.open.insert(page);
             }
         }
-        self.open_charge += plan.charge;
+        self.open_charge += mutant!(OpenUncounted, plan.charge, 0);
         self.growth.last = plan.range;
         Ok(())
     }
@@ -176,7 +179,7 @@ impl Ledger {
             return true;
         }
         let charge = plan.charge + price(layout, index);
-        if self.base.contains(index) || charge > limit {
+        if mutant!(PlacedPagesOpened, self.base.contains(index), false) || charge > limit {
             return false;
         }
         plan.charge = charge;
