@@ -14,12 +14,15 @@ test:
 # The tests that are too long for every change: minutes to an hour
 agree:
     cargo test --release --workspace -- --ignored
-    RIVET_AGREE_SCALE=10 cargo test --release -p rivet --test differential --test diff_wrong
+    RIVET_AGREE_SCALE=10 cargo test --release -p rivet --test differential --test diff_wrong --test journeys --test qemu --test metamorphic
+    RIVET_FUZZ_ROUNDS=100000 cargo test --release -p rivet --test fuzz
+    cargo run --release --bin rivet -- vectors run conformance-vectors
     cargo run --release --bin rivet -- diff --random 10000000
     cargo run --release --bin rivet -- diff --random 1000000 --every-block --seed 1000000007
     cargo run --release --bin rivet -- diff --random 1000000 --hostile
     cargo run --release --bin rivet -- diff --random 1000000 --neighbours
     cargo run --release --bin rivet -- diff --journeys 200000
+    cargo run -p rivet-mutants --bin mutant-gate
 
 # Plants historical bugs one at a time and writes which test reports each; an hour
 mutants *NAMES:

@@ -1,6 +1,6 @@
 """Neighbours that an engine may treat as one, with what tells the two apart."""
 
-from isa import DATA_BASE, M64, encode
+from isa import CODE_BASE, DATA_BASE, M64, encode
 from values import Draw
 from vec import File
 
@@ -22,6 +22,19 @@ def far_jumps(file, draw):
                       (0x80000000 - (1 << 32), 16)):
         code = encode("auipc", 5, imm=high) + encode("jalr", 1, 5, imm=low) + REST
         file.add("auipc-jalr-far", code)
+
+
+def returns(file, draw):
+    """Returns that leave their link alone, or add to it: here every place is a start."""
+    for imm in (0, 1, 4, 5, 8, 12, 16, 2, -4):
+        for link, via in ((1, 1), (5, 5), (1, 5), (3, 3)):
+            body = encode("addi", via, link) if via != link else encode("addi", 6, 6, imm=1)
+            # 0: the call; 4 to 16: a trap each; 20: the function.
+            code = encode("jal", link, imm=20) + TRAP * 4 + body + encode("jalr", 0, via, imm=imm)
+            file.add("return-further", code, regs={6: 3}, gas=400)
+            code = encode("addi", 1, 1) + encode("jalr", 0, via, imm=imm) + TRAP * 4
+            file.add("return-from-nowhere", code, regs={via: CODE_BASE + 8, 1: CODE_BASE + 8},
+                     gas=400)
 
 
 def products(file, draw):
@@ -56,5 +69,6 @@ def write(folder):
     draw = Draw(20266)
     file = File("fused", ORIGIN)
     far_jumps(file, draw)
+    returns(file, draw)
     products(file, draw)
     return file.write(folder)

@@ -162,7 +162,7 @@ impl Guest {
             (Reg::A1, act.value),
             (Reg::A2, act.stride),
             (Reg::T1, act.times),
-            (Reg::T2, act.times),
+            (Reg::T2, act.value & 63),
             (Reg::A4, act.other),
         ]
     }

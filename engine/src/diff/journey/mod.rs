@@ -34,7 +34,7 @@ use std::fmt;
 const WALKED: usize = 12;
 
 /// Most private pages of a machine, so that a machine that forgets to give pages back fails.
-const MACHINE_PAGES: u64 = 4_000;
+const MACHINE_PAGES: u64 = 2_000;
 
 /// Touched pages whose content is compared after a move; all of them are at the end.
 const LOOKED_AT: usize = 12;

@@ -71,7 +71,7 @@ pub struct Act {
     pub stride: u64,
     /// How often.
     pub times: u64,
-    /// What is stored, or how many bytes the host fills.
+    /// What is stored, how many bytes the host fills, or how many stores a squeeze adds.
     pub value: u64,
 }
 
@@ -230,15 +230,16 @@ impl Places {
     /// right: what the recompiler holds back, and some of what the pages cost.
     fn squeeze(&mut self) -> (Move, Act) {
         let random = &mut self.random;
-        let times = 8 + random.below(30);
-        let gas = 65_536 + 400 + 90 * times + 256 * random.below(2 * times);
+        let (times, more) = (8 + random.below(60), 17 + random.below(14));
+        let all = times + more;
+        let gas = 65_536 + 400 + 45 * all + 256 * random.below(all);
         let act = Act {
             routine: Routine::Squeeze,
             at: 0x2000_0000 + PAGE_SIZE * random.below(1_900),
             other: 0x3000_0000,
             stride: PAGE_SIZE,
             times,
-            value: 1,
+            value: more,
         };
         (Move::Rewind(gas), act)
     }
