@@ -22,7 +22,6 @@ use crate::program::{Program, Start};
 use crate::snapshot::Pending;
 use rivet_interp::{SparseMemory, State, Tracer};
 use rivet_isa::{Exit, Gas, GuestAddr, PageIndex, Payment, Pc, Reg, Regs};
-use rivet_mutants::mutant;
 use rivet_paging::{AddressSpace, Tracker};
 use std::fmt;
 
@@ -359,12 +358,7 @@ impl Machine {
             Status::Ended(exit) => return Ok(Some(exit)),
             Status::Pending(call) => {
                 let exit = self.answer(call, host)?;
-                if mutant!(
-                    CallPassedOver,
-                    exit.is_some(),
-                    exit.is_some_and(|e| e != Exit::OutOfGas)
-                ) || !matches!(how, How::To(Reach::Exit))
-                {
+                if exit.is_some() || !matches!(how, How::To(Reach::Exit)) {
                     return Ok(exit);
                 }
             }

@@ -130,6 +130,5 @@ mutants! {
     CallRefusedPaid "calls" "a range that is refused pays for its writable pages"
     CallUnquoted "calls" "a host writes past what it has quoted"
     CallCheckShort "calls" "the last byte of a range is not checked"
-    CallPassedOver "calls" "an open call that cannot be paid is passed over"
     CallViewGas "calls" "a quote sees gas after the floor"
 }

@@ -41,6 +41,7 @@ const SUITE: &[Test] = &[
     ("rivet-paging", "software", ""),
     ("rivet-paging", "agreement", ""),
     ("rivet-interp", "memory", ""),
+    ("rivet-engine", "quotes", ""),
     ("rivet-engine", "calls_interp", ""),
     ("rivet-engine", "calls_jit", ""),
     ("rivet-engine", "pauses", ""),
