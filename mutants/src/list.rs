@@ -117,7 +117,6 @@ mutants! {
     PlacedPagesOpened "paging" "pages with placed content are opened"
     OpenUncounted "paging" "opened pages are not set aside for"
     OwedLost "paging" "what a settle inside a trap found costs nothing"
-    ClosedStillHeld "paging" "closed pages count against the limits"
     ForkForgetsPlaced "paging" "a fork forgets placed content"
     PlacedLost "paging" "content placed in a window is lost when it is left"
     AdoptedClean "paging" "private pages moved into a window are clean"

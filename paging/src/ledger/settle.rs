@@ -144,7 +144,7 @@ impl Ledger {
                 self.open.remove(page);
                 self.open_charge -= super::price(layout, page);
             }
-            held.give(mutant!(ClosedStillHeld, u64::from(run.count().value()), 0));
+            held.give(u64::from(run.count().value()));
         }
         self.growth = super::Growth::default();
     }
