@@ -101,7 +101,7 @@ impl Author {
         let counters = [random.pick(&[3, 5, 8, 9]), random.pick(&[4, 6, 7])];
         let counters = counters.map(Reg::from_bits);
         self.registers = Registers::new(counters, [0; 4].map(|_| random.reg()));
-        self.spread = if random.once_in(20) {
+        self.spread = if random.once_in(24) {
             Spread::Wide
         } else {
             Spread::Near(random.pick(&NEAR))

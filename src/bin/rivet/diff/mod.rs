@@ -11,7 +11,7 @@ use crate::Outcome;
 use crate::failure::Failure;
 use crate::program::ProgramArgs;
 use rivet::engine::diff::{Calls, Contender, Every, Subject};
-use rivet::engine::{Backend, Config, Engine};
+use rivet::engine::{Backend, Config, Engine, SignalCheck};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -136,6 +136,8 @@ fn contenders(args: &Args, calls: Calls) -> Result<[Contender; 2], Failure> {
 fn contender(backend: Backend, calls: Calls) -> Result<Contender, Failure> {
     let engine = Engine::new(Config {
         backend,
+        // This command leaves them alone, and most runs are short.
+        signals: SignalCheck::FirstEntry,
         ..Config::default()
     })?;
     Ok(Contender::new(engine, calls))
