@@ -24,7 +24,7 @@ agree:
     cargo run --release --bin rivet -- diff --journeys 200000
     cargo run -p rivet-mutants --bin mutant-gate
 
-# Plants historical bugs one at a time and writes which test reports each; an hour
+# Plants historical bugs one at a time and writes which test reports each; ten minutes
 mutants *NAMES:
     cargo run -p rivet-mutants --bin mutant-gate -- {{NAMES}}
 
