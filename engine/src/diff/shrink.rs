@@ -13,8 +13,8 @@ use super::compare::{Field, Plan};
 use super::parting::parting;
 use super::sketch::Sketch;
 use super::subject::Subject;
-use rivet_isa::generate::{Access, Case};
-use rivet_isa::{PAGE_SIZE, SLOTS};
+use rivet_isa::generate::{AMPLE_GAS, Access, Case, Run};
+use rivet_isa::{Flow, Op, PAGE_SIZE, SLOTS, encode};
 use std::mem::discriminant;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -77,6 +77,7 @@ pub fn shrink(sides: [&dyn Subject; 2], case: &Case, plan: &Plan, effort: Effort
         search.runs();
         search.gas();
         search.code();
+        search.results();
         search.operands();
         search.registers();
         search.memory();
@@ -190,6 +191,43 @@ impl Search<'_> {
             }
             size /= 2;
         }
+    }
+
+    /// Drops instructions at the entry that only compute: the run begins with their results.
+    fn results(&mut self) {
+        while let Some(case) = self.begun_later() {
+            if !self.keep(case) {
+                return;
+            }
+        }
+    }
+
+    fn begun_later(&self) -> Option<Case> {
+        let [run] = &self.best.runs[..] else {
+            return None;
+        };
+        let sketch = Sketch::of(&self.best);
+        let first = sketch.entry()?;
+        let inst = sketch.inst(first)?;
+        let op = inst.op();
+        let computes = op.flow() == Flow::Next && !op.is_load() && !op.is_store();
+        // What `auipc` gives depends on where it is.
+        let slot = inst.rd().slot().filter(|_| computes && op != Op::Auipc)?;
+        let alone = Case {
+            code: encode(inst).ok()?.to_le_bytes().to_vec(),
+            map: Vec::new(),
+            runs: vec![Run {
+                entry: 0,
+                gas: AMPLE_GAS,
+                ..run.clone()
+            }],
+        };
+        let mut session = self.sides[1].load(&alone).ok()?;
+        session.start(&alone.runs[0]).ok()?;
+        session.run().ok()?;
+        let mut case = sketch.without(first..first + 1);
+        case.runs[0].slots[slot.index()] = session.state().regs.get(inst.rd());
+        Some(case)
     }
 
     /// Full-length encodings, then immediates of 0 and 1, and x0 for operands.

@@ -95,6 +95,11 @@ impl<'a> Sketch<'a> {
         self.items.len()
     }
 
+    /// One of the instructions; none where the encoding is reserved.
+    pub(super) fn inst(&self, at: usize) -> Option<Inst> {
+        self.items.get(at)?.inst
+    }
+
     /// Number of the first instruction at which a run begins.
     pub(super) fn entry(&self) -> Option<usize> {
         self.entries.iter().flatten().min().copied()
